@@ -1,0 +1,106 @@
+"""What is known beforehand: models and accelerators, each entry with its source."""
+
+from collections.abc import Mapping
+
+from provisioner.model.record import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The shape of a model, as far as memory depends on it. A part that a model does not have is 0."""
+
+    kind: str
+    layers: int
+    kv_layers: int
+    """Layers whose cache grows with the context."""
+    hidden: int = 0
+    feed_forward: int = 0
+    heads: int = 0
+    kv_heads: int = 0
+    key_length: int = 0
+    value_length: int = 0
+    vocab: int = 0
+    kv_lora_rank: int = 0
+    rope_dimensions: int = 0
+    q_lora_rank: int = 0
+    experts: int = 0
+    experts_used: int = 0
+    shared_experts: int = 0
+    expert_feed_forward: int = 0
+    dense_layers: int = 0
+    sliding_window: int = 0
+    sliding_layers: int = 0
+    """How many of `kv_layers` keep no more than the window."""
+    tied_embeddings: bool = False
+    qkv_bias: bool = False
+    qk_norm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GgufOffer:
+    """One precision of a model as GGUF: its file name (of the whole, where it is split) and its size."""
+
+    precision: str
+    file: str
+    bytes: int
+    exact: bool
+    """False for a size that was published rounded; the hub's own figure replaces it."""
+    repositories: Mapping[str, str]
+    source: str
+    sha256: str | None = None
+    made: bool = False
+    """The program makes this file itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaOffer:
+    tag: str
+    bytes: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    id: str
+    title: str
+    repositories: Mapping[str, str]
+    architecture: Geometry
+    parameters: int
+    native: str
+    """The precision that the makers publish."""
+    verified: bool
+    """The makers' own configuration was read; False where it was taken from a second source."""
+    source: str
+    context: int = 0
+    """The longest context that the model was trained for; 0 where it is not known."""
+    active_parameters: int | None = None
+    """Parameters that one token passes through, in a mixture of experts."""
+    parameters_rounded: bool = False
+    weights_bytes: Mapping[str, int] = field(default_factory=dict)
+    kv_bytes_per_token: Mapping[str, int] = field(default_factory=dict)
+    """Published or measured figures: what the arithmetic is held against."""
+    parallel: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    gguf: tuple[GgufOffer, ...] = ()
+    ollama: OllamaOffer | None = None
+    notes: tuple[str, ...] = ()
+
+    def offer(self, precision: str) -> GgufOffer | None:
+        return next((offer for offer in self.gguf if offer.precision == precision), None)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceleratorEntry:
+    id: str
+    vendor: str
+    name: str
+    source: str
+    confidence: str
+    """A: a primary source was read; B: a second one; C: from memory."""
+    memory_bytes: int | None = None
+    usable_bytes: int | None = None
+    """What a program can really get, as engines have logged it."""
+    bandwidth_bytes_per_second: int | None = None
+    compute_capability: str | None = None
+    architecture: str | None = None
+    tflops: Mapping[str, float] = field(default_factory=dict)
+    link: str | None = None

@@ -1,0 +1,74 @@
+"""What a workflow hands to whoever shows it."""
+
+from provisioner.model.facts import HostFacts
+from provisioner.model.plan import Observed, Plan, Report, Service
+from provisioner.model.record import dataclass
+from provisioner.model.release import Action, Applied, Running
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    facts: HostFacts
+    plan: Plan
+    actions: tuple[Action, ...]
+    """Empty when everything stands already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    facts: HostFacts
+    plan: Plan
+    applied: Applied | None
+    """None when there was nothing to do."""
+    observed: Observed
+    report: Report
+    changed: bool
+    recovered: str | None = None
+    """What was finished or undone of an earlier run that did not end, in one sentence."""
+    new_key: str | None = None
+    """The key that was made in this run: shown once, never written anywhere but its own file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What `down` did. `kept` says in words what it left, and why."""
+
+    applied: Applied | None
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    service: Service
+    running: Running | None
+    """None when it should be there and is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is in force. `plan` is the one that the release was made from; None when nothing is in force."""
+
+    release: str | None
+    plan: Plan | None
+    services: tuple[ServiceStatus, ...]
+    unfinished: str | None = None
+    """An earlier run that did not end, in one sentence; the next `up` or `down` settles it."""
+    holder: str | None = None
+    """Who runs `provision` on this state right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    release: str | None
+    observed: Observed
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBackTo:
+    """What `rollback` did: from which release to which."""
+
+    release: str
+    previous: str | None
+    applied: Applied | None
+    report: Report

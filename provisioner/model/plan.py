@@ -1,0 +1,198 @@
+"""Every choice made, nothing left for later."""
+
+from collections.abc import Mapping
+
+from provisioner.model.facts import Unknown
+from provisioner.model.record import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check saw. `level`: `error` stops or rolls back, `warning` and `note` do not."""
+
+    id: str
+    level: str
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    option: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    subject: str
+    choice: str
+    because: str
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file of a model. `sha256` is None until the hub has named it; then the plan is complete."""
+
+    name: str
+    size_bytes: int
+    sha256: str | None
+    origin: str
+    """`made`: on the spot; a path of this machine; or `hub:<source>/<repository>/<file>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    id: str
+    title: str
+    precision: str
+    format: str
+    files: tuple[WeightFile, ...]
+    weights_bytes: int
+    layers: int
+    parameters: int
+    trained_context: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceBudget:
+    """Where the memory of one device (or of the host, device `host`) goes. `free_bytes` is what is left over."""
+
+    device: str
+    total_bytes: int
+    budget_bytes: int
+    weights_bytes: int
+    kv_cache_bytes: int
+    activation_bytes: int
+    overhead_bytes: int
+    free_bytes: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBudget:
+    per_device: tuple[DeviceBudget, ...]
+    kv_bytes_per_token: int
+    kv_tokens: int
+    host_ram_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    tensor: int = 1
+    pipeline: int = 1
+    data: int = 1
+    nodes: int = 1
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    concurrent_at_context: int
+    users: int
+    tokens_per_second: float | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One long-running program, complete: whoever starts it needs nothing else."""
+
+    name: str
+    engine: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    host: str
+    port: int
+    model_name: str
+    model_path: str
+    context: int
+    slots: int
+    cpus: str | None
+    """CPU list that the program may run on, None for all."""
+    numa_nodes: str | None
+    memory_max_bytes: int | None
+    key_file: str
+    health_path: str
+    ready_seconds: int
+    first_token_seconds: int
+    open_files: int = 1024
+    devices: tuple[str, ...] = ()
+    image: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The engine's own flags that were planned for this machine, without their dashes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that would make a refused plan fit, and what it costs."""
+
+    change: str
+    effect: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    verdict: str
+    """`fits` or `refused`."""
+    profile: str
+    hostname: str
+    model: ModelChoice | None
+    engine: str | None
+    target: str | None
+    parallel: Parallel
+    context: int
+    memory: MemoryBudget | None
+    capacity: Capacity | None
+    services: tuple[Service, ...]
+    decisions: tuple[Decision, ...]
+    binding: str
+    cheapest_changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One streamed chat completion, as it came: when each token arrived, in seconds after the request."""
+
+    status: int
+    arrivals: tuple[float, ...]
+    text: str
+    tokens: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceObserved:
+    """Raw answers of one service after it was started; `Unknown` where no answer came."""
+
+    name: str
+    pid: int | None
+    process_state: str | None
+    """The kernel's letter for the process (R, S, T, D, Z); None when it is not there."""
+    health: int | Unknown
+    models: tuple[str, ...] | Unknown
+    context: int | Unknown
+    completion: Completion | Unknown
+    status_without_key: int | Unknown
+    status_with_wrong_key: int | Unknown
+    log_tail: tuple[str, ...] = ()
+
+    @property
+    def goes_on(self) -> bool:
+        """Its process is there and not stopped; that any other gives no answer is no news."""
+        return self.process_state is not None and self.process_state not in "TtZX"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    services: tuple[ServiceObserved, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    findings: tuple[Finding, ...]
+    exit_code: int

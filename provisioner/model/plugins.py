@@ -1,0 +1,114 @@
+"""The shapes that a folder scan finds: an engine, a vendor, a target, a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from provisioner.model.record import dataclass
+
+if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
+    from provisioner.model.facts import Accelerator, Fact, HostFacts
+    from provisioner.model.plan import Finding, Observed, Plan, Service
+    from provisioner.model.release import Action, Release, ReleaseFile, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One maker of accelerators: how its devices are seen, and what a container or process needs to use them."""
+
+    name: str
+    pci_vendor_ids: tuple[str, ...]
+    probe: Fact[tuple[Accelerator, ...]]
+    visible_devices: str
+    """The environment variable that limits a program to some devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One inference server: how it is started, and what its answers look like."""
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    command: Callable[[Service], list[str]]
+    environment: Callable[[Service], Mapping[str, str]]
+    health_path: str
+    context_path: str
+    context_field: tuple[str, ...]
+    """Where the engine itself tells its effective context: the path of a JSON answer and the way into it."""
+    options: tuple[str, ...] = ()
+    """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One runtime: the files of a release, and the effects between what stands and what is wanted."""
+
+    name: str
+    files: Callable[[Plan, Place], tuple[ReleaseFile, ...]]
+    replace: Callable[[Standing, Release | None, Place], tuple[Action, ...]]
+    """From what stands to this release (None: to nothing): stop, start, install, remove; () when it stands already."""
+    restart: Callable[[Standing, Release, Place], tuple[Action, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where things go on the machine."""
+
+    state: str
+    python: str
+    unit_folder: str
+    user_manager: bool
+
+    @property
+    def mark(self) -> str:
+        """First in every unit that was made for this state: two states on one machine keep apart by it."""
+        return (
+            "# made by provision: the next `provision up` or `down` replaces or removes this file\n"
+            f"# state: {' '.join(self.state.splitlines())}\n"
+        )
+
+    def release(self, digest: str) -> str:
+        return f"{self.state}/releases/{digest}"
+
+    def blob(self, sha256: str) -> str:
+        return f"{self.state}/blobs/sha256/{sha256}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """The systemd that answers to whoever runs us, and its folder of units."""
+
+    user: str | None
+    """None for the system's own."""
+    answers: bool
+    lingers: bool
+    """Whether it runs on when its user logs out; the system's always does."""
+    folder: str
+    writable: bool
+    others: tuple[str, ...]
+    """Units that have a name of ours, and that this state did not make."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a check may look at."""
+
+    plan: Plan
+    facts: HostFacts
+    observed: Observed | None
+    ports_taken: Mapping[int, str]
+    """Ports that somebody else listens on, and who."""
+    state: str
+    service_manager: ServiceManager | None = None
+    """None where nobody looked: for another machine, and for a plan that needs none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule. `stage`: `before` anything is done, or `after`, over what was observed."""
+
+    name: str
+    stage: str
+    run: Callable[[View], Iterator[Finding]]

@@ -1,0 +1,241 @@
+"""The rendered files, the effects that put them in force, and the receipt of having done so."""
+
+import shlex
+
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Finding, Service, WeightFile
+from provisioner.model.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFile:
+    path: str
+    content: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A complete folder: an older one, executed, is a rollback. The digest is over every path and content."""
+
+    digest: str
+    target: str
+    files: tuple[ReleaseFile, ...]
+    services: tuple[Service, ...]
+    weights: tuple[WeightFile, ...]
+
+
+# Effects. Each is a value whose string a person can repeat by hand; `world` carries them out.
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKey:
+    path: str
+
+    def __str__(self) -> str:
+        return f"install -m 600 /dev/null {shlex.quote(self.path)} && openssl rand -hex 24 > {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeModel:
+    """Make the demo's tiny model on the spot, into the store."""
+
+    file: WeightFile
+    blob: str
+
+    def __str__(self) -> str:
+        return f"python -m provisioner.world.tinymodel {shlex.quote(self.blob)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeFile:
+    """Take a weight file of this machine into the store: linked where the file system allows, verified once."""
+
+    file: WeightFile
+    blob: str
+
+    def __str__(self) -> str:
+        return f"cp --reflink=auto -l {shlex.quote(self.file.origin)} {shlex.quote(self.blob)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    file: WeightFile
+    url: str
+    blob: str
+
+    def __str__(self) -> str:
+        return f"curl -fL -C - -o {shlex.quote(self.blob)} {shlex.quote(self.url)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFile:
+    """Give a weight of the store the name and the folder that the engine wants; never a copy."""
+
+    blob: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"ln {shlex.quote(self.blob)} {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRelease:
+    release: Release
+    folder: str
+
+    def __str__(self) -> str:
+        return f"provision render -o {shlex.quote(self.folder)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StopProcess:
+    """End one service's process group. `digest` names the release it was started from."""
+
+    service: str
+    digest: str
+    pid: int
+    started: int
+
+    def __str__(self) -> str:
+        return f"kill -TERM -- -{self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartProcess:
+    service: str
+    digest: str
+    unit: str
+    """Path of the service's unit file in the release folder: all that its keeper needs."""
+
+    def __str__(self) -> str:
+        return f"setsid -f python -m provisioner.world.keeper {shlex.quote(self.unit)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """A file outside the state folder, as `systemd` wants it; what stood there is not ours unless marked."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+    def __str__(self) -> str:
+        return f"install -m {self.mode:o} {shlex.quote(self.path.rsplit('/', 1)[-1])} {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    path: str
+
+    def __str__(self) -> str:
+        return f"rm -f {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    argv: tuple[str, ...]
+    timeout_seconds: int = 120
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Make this release the current one; None when nothing is to be in force any more."""
+
+    digest: str | None
+
+    def __str__(self) -> str:
+        return f"# the release in force is {self.digest[:12] if self.digest else 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree:
+    """Remove a folder that we made: an old release, a half-made one, everything on `down --purge`."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"rm -rf {shlex.quote(self.path)}"
+
+
+Action = (
+    MakeKey
+    | MakeModel
+    | TakeFile
+    | Download
+    | LinkFile
+    | WriteRelease
+    | StopProcess
+    | StartProcess
+    | WriteFile
+    | RemoveFile
+    | RunTool
+    | Activate
+    | RemoveTree
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that is there now: by pid and start time (process), or by unit name (systemd)."""
+
+    service: str
+    digest: str
+    target: str
+    pid: int
+    started: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is in force before anything is done: the ground on which actions are computed."""
+
+    current: Release | None
+    running: tuple[Running, ...]
+    blobs: frozenset[str]
+    keys: frozenset[str]
+    folders: frozenset[str]
+    """Digests that have a complete release folder."""
+    links: frozenset[str]
+    """Paths below `models/` that exist."""
+    units: frozenset[tuple[str, str]]
+    """Unit files of ours in the systemd folder: name and content."""
+    leftovers: tuple[str, ...]
+    """Half-made files and folders of an interrupted run."""
+    trees: frozenset[str] = frozenset()
+    """Folders of the state that hold something: what `down` has to remove."""
+    enabled: frozenset[str] = frozenset()
+    """Links in the systemd folder that start a unit of ours with the machine: `<target>.wants/<unit>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    action: str
+    result: str
+    """`done`, `failed: <why>` or `not run`."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    run: int
+    verb: str
+    steps: tuple[Step, ...]
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    run: int
+    verb: str
+    started_unix: int
+    ended_unix: int | None
+    release: str | None
+    previous: str | None
+    outcome: str
+    """`running`, `good`, `failed`, `rolled-back`, `interrupted`, `finished-by <run>`."""
+    findings: tuple[Finding, ...] | Unknown = ()

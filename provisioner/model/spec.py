@@ -1,0 +1,49 @@
+"""What the operator wants."""
+
+from collections.abc import Mapping
+
+from provisioner.model.record import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The deployment file and the flags in one; `None` leaves the choice to the profile and the planner."""
+
+    profile: str = "auto"
+    model: str | None = None
+    engine: str | None = None
+    target: str | None = None
+    precision: str | None = None
+    context: int | None = None
+    concurrency: int | None = None
+    weights: str | None = None
+    source: str | None = None
+    """Where weights are downloaded from: `huggingface`, `modelscope`, or the address of a mirror."""
+    listen: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """`--set key=value`: any planned value, by its dotted name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of a profile's ladder, best first: a precision, where it may run, how much context."""
+
+    precision: str
+    context: int
+    placement: str = "device"
+    """`device`: all of the model on the accelerator; `split`: what does not fit stays in host memory; `host`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    name: str
+    title: str
+    model: str
+    ladder: tuple[Rung, ...]
+    concurrency: int
+    engines: tuple[str, ...]
+    purpose: str
+    min_tokens_per_second: float
+    """Slower than this is refused for interactive use, unless the operator asked for exactly this profile."""
+    tiers: tuple[str, ...] = ()
+    """A profile that chooses among others has these instead of a model and a ladder, largest first."""
