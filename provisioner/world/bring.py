@@ -1,0 +1,109 @@
+"""Brings weights into the store: made on the spot, taken from this machine, or downloaded; each verified by its hash."""
+
+import os
+from collections.abc import Callable
+
+from provisioner.errors import RunFailed
+from provisioner.model.plan import WeightFile
+from provisioner.model.plugins import Place
+from provisioner.model.release import Download, MakeModel, TakeFile
+from provisioner.model.spec import Spec
+from provisioner.weights import hubs
+from provisioner.world import files
+from provisioner.world.store import Store
+
+Progress = Callable[[int, int], None]
+NOTES = ".part.journal"
+
+
+def bring(action: MakeModel | TakeFile | Download, place: Place, store: Store, progress: Progress) -> None:
+    """Do it; what is in the store already is not brought again."""
+    folder = os.path.dirname(place.blob(""))
+    files.make_folder(folder)
+    sha256 = action.file.sha256 or _known(action.file, store)
+    if sha256 is not None and _holds(sha256, place, store, progress):
+        # A kill just after a download got its name leaves the notes about its parts.
+        files.remove_file(f"{place.blob(sha256)}{NOTES}")
+        return
+    match action:
+        case MakeModel(file=file):
+            sha256 = _make(file, place)
+        case TakeFile(file=file):
+            sha256 = _take(file, folder, store, progress)
+            store.remember_hash(file.origin, sha256)
+        case Download(file=file, url=url):
+            from provisioner.world.download import download
+
+            sha256 = download(url, file, folder, progress)
+    store.remember_hash(place.blob(sha256), sha256)
+
+
+def _known(file: WeightFile, store: Store) -> str | None:
+    """The hash of a file of this machine that was read before and has not changed since."""
+    return store.verified(file.origin) if os.path.isfile(file.origin) else None
+
+
+def _holds(sha256: str, place: Place, store: Store, progress: Progress) -> bool:
+    """Whether the store has these bytes; a blob that is not as it was when it was hashed is hashed again."""
+    blob = place.blob(sha256)
+    if sha256 in store.stored():
+        return True
+    if not os.path.exists(blob) or _hash(blob, progress) != sha256:
+        return False
+    store.remember_hash(blob, sha256)
+    return True
+
+
+def _hash(path: str, progress: Progress) -> str:
+    from provisioner.world import intake
+
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return intake.digest(descriptor, os.fstat(descriptor).st_size, progress)
+    finally:
+        os.close(descriptor)
+
+
+def _make(file: WeightFile, place: Place) -> str:
+    from provisioner.world import tinymodel
+
+    made = tinymodel.sha256()
+    if file.sha256 not in (None, made):
+        raise RunFailed(
+            f"{file.name}: the model made here has the hash {made}, and the catalog says {file.sha256}",
+            fix="python -m pip install --force-reinstall provision-appliance",
+        )
+    return tinymodel.write(place.blob(made))
+
+
+def _take(file: WeightFile, folder: str, store: Store, progress: Progress) -> str:
+    from provisioner.world import intake
+
+    return intake.take(file.origin, folder, file.sha256, _known(file, store), progress)
+
+
+def name_offers(wanted: tuple[WeightFile, ...], spec: Spec, store: Store) -> None:
+    """Ask the hub for size and hash of the files that would be downloaded, and remember its answer."""
+    places = {file.origin: hubs.place_of(file.origin) for file in wanted if file.origin.startswith("hub:")}
+    chosen = hubs.check_source(spec.source) if spec.source else None
+    for file in wanted:
+        place = places.get(file.origin)
+        if place is None or (file.sha256 is not None and chosen in (None, place.source)):
+            continue
+        _ask(chosen or place.source, place, store)
+
+
+def _ask(source: str, place: hubs.Place, store: Store) -> None:
+    from provisioner.world.http import listing
+
+    listed = listing(source, place.repository)
+    found = [file for file in listed if hubs.matches(place.file.rsplit("/", 1)[-1], file.path)]
+    named = [(file, file.sha256) for file in found if file.sha256 is not None]
+    if not found or len(named) < len(found):
+        what = f"names no hash for `{place.file}`" if found else f"has no file `{place.file}`"
+        raise RunFailed(
+            f"{source}: the repository {place.repository} {what}",
+            fix="provision up --weights DIR   (a folder that holds the file), or another --source",
+        )
+    for file, sha256 in named:
+        store.remember_offer(hubs.origin_of(hubs.Place(source, place.repository, file.path)), file.size_bytes, sha256)

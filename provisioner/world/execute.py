@@ -1,0 +1,140 @@
+"""Carries effects out on this machine. Each may be repeated: what is done already stays done."""
+
+import os
+import secrets
+import subprocess
+
+from provisioner.errors import RunFailed
+from provisioner.model.plugins import Place
+from provisioner.model.progress import Progress
+from provisioner.model.release import (
+    Action,
+    Activate,
+    Download,
+    LinkFile,
+    MakeKey,
+    MakeModel,
+    RemoveFile,
+    RemoveTree,
+    RunTool,
+    StartProcess,
+    StopProcess,
+    TakeFile,
+    WriteFile,
+    WriteRelease,
+)
+from provisioner.world import files, processes
+from provisioner.world.store import Store
+
+
+class Executor:
+    """The hands of a run: where things are, where releases are recorded, and who watches."""
+
+    def __init__(self, place: Place, store: Store, progress: Progress) -> None:
+        self.place = place
+        self.store = store
+        self.progress = progress
+
+    def carry_out(self, action: Action) -> None:
+        """Do it; what the operating system refuses becomes one clear error."""
+        try:
+            self._do(action)
+        except OSError as error:
+            raise files.explain(error, f"carrying out `{action}`") from error
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case MakeModel() | TakeFile() | Download():
+                self._bring(action)
+            case StopProcess(pid=pid, started=started):
+                processes.stop(pid, started)
+            case StartProcess(service=service, unit=unit):
+                self._start(service, unit)
+            case RunTool(argv, seconds):
+                run_tool(argv, seconds)
+            case WriteRelease():
+                # Before its services start: systemd gives a sandboxed one this folder, and does not make it.
+                files.make_folder(f"{self.place.state}/logs", 0o700)
+                _change_files(action)
+            case Activate(digest):
+                self.store.activate(digest)
+            case _:
+                _change_files(action)
+
+    def _bring(self, action: MakeModel | TakeFile | Download) -> None:
+        from provisioner.world import bring
+
+        bring.bring(action, self.place, self.store, self.progress.bytes)
+
+    def _start(self, service: str, unit: str) -> None:
+        log = f"{self.place.state}/logs/{service}.log"
+        files.make_folder(os.path.dirname(log), 0o700)
+        processes.start_detached([self.place.python, "-I", "-m", processes.KEEPER, unit], log)
+
+
+def _change_files(action: MakeKey | LinkFile | WriteRelease | WriteFile | RemoveFile | RemoveTree) -> None:
+    match action:
+        case MakeKey(path):
+            _make_key(path)
+        case LinkFile(blob, path):
+            _link(blob, path)
+        case WriteRelease(release, folder):
+            # One of this name that is there is not as it was written.
+            files.remove_tree(folder)
+            files.write_tree(folder, {file.path: (file.content, file.mode) for file in release.files})
+        case WriteFile(path, content, mode):
+            files.make_folder(os.path.dirname(path))
+            files.write_whole(path, content, mode)
+        case RemoveFile(path):
+            files.remove_file(path)
+        case RemoveTree(path):
+            files.remove_tree(path)
+
+
+def _make_key(path: str) -> None:
+    if not os.path.exists(path):
+        files.own_folder(os.path.dirname(path))
+        files.write_whole(path, secrets.token_hex(24) + "\n", 0o600)
+
+
+def _link(blob: str, path: str) -> None:
+    folder = os.path.dirname(path)
+    files.make_folder(folder)
+    beside = f"{path}.tmp"
+    files.remove_file(beside)
+    os.link(blob, beside)
+    os.replace(beside, path)
+    # Of two names for one file neither goes when one is moved onto the other.
+    files.remove_file(beside)
+    files.sync_folder(folder)
+
+
+def run_tool(argv: tuple[str, ...], seconds: int) -> str:
+    """Run a tool of the machine to its end; its own words are the reason when it fails."""
+    try:
+        done = subprocess.run(
+            argv,
+            capture_output=True, text=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL, env=_environment(),
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise RunFailed(f"`{argv[0]}` is not installed here", fix="install it, or choose another --target") from None
+    except subprocess.TimeoutExpired:
+        raise RunFailed(f"`{' '.join(argv)}` did not end within {seconds} s", fix="run it by hand to see why") from None
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise RunFailed(f"`{' '.join(argv)}` failed: {words}", fix=_remedy(argv, words))
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """`systemctl --user` asks where its manager listens; after `su`, and in a job of cron, nobody has said."""
+    return {"XDG_RUNTIME_DIR": f"/run/user/{os.geteuid()}", **os.environ}
+
+
+def _remedy(argv: tuple[str, ...], words: str) -> str:
+    if "--user" in argv and "connect to bus" in words:
+        return "loginctl enable-linger   (as root with the user's name), then the same command again"
+    if argv[0] != "systemctl" or not argv[-1].endswith(".service"):
+        return "run it by hand to see why"
+    manager = " --user" if "--user" in argv else ""
+    return f"journalctl{manager} -n 30 -u {argv[-1]}   (why it did not start)"

@@ -1,0 +1,386 @@
+"""The state folder: a database of releases and runs, a lock that dies with its holder, and what lies beside them."""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing as _closing
+from contextlib import contextmanager
+from typing import cast
+
+from provisioner.documents import decode, encode
+from provisioner.errors import Refused, RunFailed
+from provisioner.model.plan import Finding
+from provisioner.model.release import HistoryEntry
+from provisioner.world import files
+
+SCHEMA = 1
+FOLDERS = ("releases", "blobs", "models", "secrets", "logs")
+TABLES = """
+CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, verb TEXT NOT NULL, started INTEGER NOT NULL, ended INTEGER, pid INTEGER NOT NULL,
+    release TEXT, previous TEXT, outcome TEXT NOT NULL, findings TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE steps (
+    run INTEGER NOT NULL REFERENCES runs, step INTEGER NOT NULL, action TEXT NOT NULL, result TEXT NOT NULL,
+    seconds REAL, PRIMARY KEY (run, step));
+CREATE TABLE hashes (
+    device INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, sha256 TEXT NOT NULL,
+    PRIMARY KEY (device, inode, size, mtime_ns));
+CREATE TABLE offers (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
+INSERT INTO current VALUES (1, NULL);
+"""
+
+
+class Store:
+    """One state folder. Reading needs no lock; every change is made under `locked`."""
+
+    def __init__(self, folder: str, database: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.database = database
+
+    def _rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        with _mended(self.folder):
+            return self.database.execute(query, values).fetchall()
+
+    def _write(self, query: str, *values: object) -> int:
+        with _mended(self.folder), self.database:
+            return int(self.database.execute(query, values).lastrowid or 0)
+
+    def current(self) -> str | None:
+        """The digest of the release in force."""
+        rows = self._rows("SELECT digest FROM current")
+        return cast(str | None, rows[0][0]) if rows else None
+
+    def begin(self, verb: str, release: str | None, previous: str | None) -> int:
+        """Open a run in the journal before anything is done."""
+        return self._write(
+            "INSERT INTO runs (verb, started, pid, release, previous, outcome) VALUES (?, ?, ?, ?, ?, 'running')",
+            verb, int(time.time()), os.getpid(), release, previous,
+        )  # fmt: skip
+
+    def aim(self, run: int, release: str | None) -> None:
+        """Note which release a run turned out to be for: the plan is complete only when its weights are here."""
+        self._write("UPDATE runs SET release = ? WHERE run = ?", release, run)
+
+    def note(self, run: int, step: int, action: str, result: str, seconds: float | None = None) -> None:
+        """One step, before it is done (`doing`) and after."""
+        self._write("INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?)", run, step, action, result, seconds)
+
+    def activate(self, digest: str | None) -> None:
+        """Put a release in force."""
+        self._write("UPDATE current SET digest = ?", digest)
+
+    def finish(self, run: int, outcome: str, findings: tuple[Finding, ...] = ()) -> None:
+        """Close a run."""
+        self._write(
+            "UPDATE runs SET ended = ?, outcome = ?, findings = ? WHERE run = ?",
+            int(time.time()), outcome, json.dumps(encode(findings)), run,
+        )  # fmt: skip
+
+    def interrupted(self) -> tuple[HistoryEntry, ...]:
+        """Runs that never ended: their process died, for the lock is ours now."""
+        return tuple(entry for entry in self.history() if entry.outcome == "running")
+
+    def last_step(self, run: int) -> str:
+        """What a run was doing when it was last heard of."""
+        rows = self._rows("SELECT action, result FROM steps WHERE run = ? ORDER BY step DESC LIMIT 1", run)
+        return f"{rows[0][0]} ({rows[0][1]})" if rows else "nothing yet"
+
+    def steps(self, run: int) -> tuple[tuple[str, str, float | None], ...]:
+        """The receipt of one run."""
+        rows = self._rows("SELECT action, result, seconds FROM steps WHERE run = ? ORDER BY step", run)
+        return tuple(cast(tuple[str, str, float | None], row) for row in rows)
+
+    def history(self, limit: int = 1000) -> tuple[HistoryEntry, ...]:
+        """Runs, the newest first."""
+        rows = self._rows(
+            "SELECT run, verb, started, ended, release, previous, outcome, findings FROM runs ORDER BY run DESC LIMIT ?",
+            limit,
+        )
+        try:
+            return tuple(_entry(row) for row in rows)
+        except ValueError as error:
+            raise _damaged(self.folder, str(error)) from error
+
+    def good_releases(self) -> tuple[str, ...]:
+        """Digests that were proved to answer, the newest first, each once."""
+        proved = [entry.release for entry in self.history() if entry.outcome == "good" and entry.release]
+        return tuple(dict.fromkeys(proved))
+
+    def known_hash(self, device: int, inode: int, size: int, mtime_ns: int) -> str | None:
+        """The hash of a file that was read before and has not changed since."""
+        rows = self._rows(
+            "SELECT sha256 FROM hashes WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
+            device, inode, size, mtime_ns,
+        )  # fmt: skip
+        return str(rows[0][0]) if rows else None
+
+    def verified(self, path: str) -> str | None:
+        """The hash of a file that was read before and has not changed since, by its name."""
+        status = os.stat(path)
+        return self.known_hash(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def stored(self) -> dict[str, int]:
+        """The blobs that still are what they were when they were hashed, each with its inode: one look at each.
+
+        A blob may be a second name for a file of the operator's, who may change it. The device is not compared: its
+        number changes with a restart, and a folder lies on one.
+        """
+        known = set(self._rows("SELECT inode, size, mtime_ns, sha256 FROM hashes"))
+        try:
+            found = [(entry.name, entry.stat()) for entry in os.scandir(os.path.join(self.folder, "blobs", "sha256"))]
+        except FileNotFoundError:
+            return {}
+        return {
+            name: status.st_ino
+            for name, status in sorted(found, key=lambda pair: pair[0])
+            if (status.st_ino, status.st_size, status.st_mtime_ns, name) in known
+        }
+
+    def remember_hash(self, path: str, sha256: str) -> None:
+        """So that no file is hashed twice."""
+        status = os.stat(path)
+        self._write(
+            "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)",
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, sha256,
+        )  # fmt: skip
+
+    def offers(self) -> dict[str, tuple[int, str]]:
+        """What hubs said of their files when they were asked: size and hash, by origin."""
+        rows = self._rows("SELECT origin, size, sha256 FROM offers")
+        return {str(origin): (cast(int, size), str(sha256)) for origin, size, sha256 in rows}
+
+    def remember_offer(self, origin: str, size: int, sha256: str) -> None:
+        """So that what was downloaded is known again without a network."""
+        self._write("INSERT OR REPLACE INTO offers VALUES (?, ?, ?)", origin, size, sha256)
+
+
+def _entry(row: tuple[object, ...]) -> HistoryEntry:
+    run, verb, started, ended, release, previous, outcome, findings = row
+    return cast(
+        HistoryEntry,
+        decode(
+            HistoryEntry,
+            {
+                "run": run,
+                "verb": verb,
+                "started_unix": started,
+                "ended_unix": ended,
+                "release": release,
+                "previous": previous,
+                "outcome": outcome,
+                "findings": json.loads(str(findings)),
+            },
+        ),
+    )
+
+
+@contextmanager
+def reading(folder: str) -> Iterator[Store]:
+    """The state as it is, changing nothing; an empty one where nothing was ever set up."""
+    with _mended(folder), _closing(_look_into(folder)) as database:
+        yield Store(folder, database)
+
+
+def _look_into(folder: str) -> sqlite3.Connection:
+    path = os.path.join(folder, "state.db")
+    if os.path.exists(path):
+        try:
+            database = _open(path, readonly=not os.access(folder, os.W_OK))
+        except PermissionError as error:
+            raise files.explain(error, "reading the state") from error
+        if _version(database, folder):
+            return database
+        # The very first run was cut off before its tables were there.
+        database.close()
+    nothing = sqlite3.connect(":memory:")
+    nothing.executescript(TABLES)
+    return nothing
+
+
+@contextmanager
+def locked(folder: str, verb: str, wait_seconds: float = 0.0) -> Iterator[Store]:
+    """The state folder, made if it is not there, for one run alone."""
+    _refuse_strangers(folder)
+    lock = _open_lock(folder, verb, wait_seconds)
+    try:
+        with _mended(folder), _closing(_prepare(folder)) as database:
+            yield Store(folder, database)
+    except OSError as error:
+        raise files.explain(error, f"running `provision {verb}`") from error
+    finally:
+        os.close(lock)
+
+
+def is_ours(folder: str) -> bool:
+    """Whether this folder was ever used as a state folder; what has the names of our parts elsewhere is somebody else's."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return any(name == "lock" or name.startswith("state.db") for name in names)
+
+
+def _refuse_strangers(folder: str) -> None:
+    strangers = sorted(set(FOLDERS).intersection(os.listdir(folder) if os.path.isdir(folder) else ()))
+    if strangers and not is_ours(folder):
+        raise Refused(
+            f"{folder}: {strangers[0]}/ is there already, and provision did not make it",
+            fix="choose another folder with --state-dir",
+        )
+
+
+def _open_lock(folder: str, verb: str, wait_seconds: float) -> int:
+    """The lock, ours; a lock file that was removed by a purge while we waited is not the lock any more."""
+    path = os.path.join(folder, "lock")
+    while True:
+        try:
+            files.make_folder(folder)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise files.explain(error, "opening the state folder") from error
+        try:
+            _take(lock, folder, verb, wait_seconds)
+            if os.path.exists(path) and os.path.samestat(os.fstat(lock), os.stat(path)):
+                return lock
+        except OSError as error:
+            os.close(lock)
+            raise files.explain(error, "opening the state folder") from error
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _take(lock: int, folder: str, verb: str, wait_seconds: float) -> None:
+    # A `status` looks at the lock for an instant; that alone is no reason to refuse.
+    deadline = time.monotonic() + max(wait_seconds, 0.3)
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise Refused(
+                    f"{folder}: another run is at work: {holder(folder)}",
+                    fix="wait for it to end: the same command with `--wait 600`",
+                ) from None
+            time.sleep(0.05)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()} {int(time.time())} {verb}\n".encode(), 0)
+
+
+def holder(folder: str) -> str:
+    """Who holds the lock, as a sentence."""
+    try:
+        with open(os.path.join(folder, "lock"), encoding="utf-8") as stream:
+            pid, since, verb = stream.read().split(maxsplit=2)
+    except (OSError, ValueError):
+        return "its name is not known"
+    stamp = time.strftime("%H:%M:%S", time.localtime(int(since)))
+    return f"`provision {verb.strip()}`, process {pid}, since {stamp}"
+
+
+def _prepare(folder: str) -> sqlite3.Connection:
+    path = os.path.join(folder, "state.db")
+    fresh = not os.path.exists(path)
+    database = _open(path, readonly=False)
+    version = 0 if fresh else _version(database, folder)
+    database.execute("PRAGMA journal_mode = WAL")
+    if version == 0:
+        with database:
+            database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+    if fresh:
+        files.sync_folder(folder)
+    return database
+
+
+def _version(database: sqlite3.Connection, folder: str) -> int:
+    """The schema that a database has; 0 where its tables were never made, and there is nothing that it could know of."""
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA:
+        raise Refused(
+            f"{folder}/state.db: written by a newer version of provision (state {version}, this one knows {SCHEMA})",
+            fix="upgrade provision on this machine",
+        )
+    releases = os.path.join(folder, "releases")
+    if version == 0 and os.path.isdir(releases) and os.listdir(releases):
+        raise _damaged(folder, "it is empty, and there are releases")
+    return version
+
+
+def _open(path: str, *, readonly: bool) -> sqlite3.Connection:
+    if readonly:
+        return sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+    database = sqlite3.connect(path, timeout=10.0)
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+@contextmanager
+def _mended(folder: str) -> Iterator[None]:
+    """What SQLite says about a broken file, as an error that has a remedy."""
+    path = os.path.join(folder, "state.db")
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if any(words in str(error) for words in ("no such", "already exists")):
+            raise _damaged(folder, str(error)) from error
+        raise _unwritable(path, str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(folder, str(error)) from error
+
+
+def _damaged(folder: str, reason: str) -> Refused:
+    from shlex import quote
+
+    path = os.path.join(folder, "state.db")
+    return Refused(
+        f"{path}: the state database is damaged: {reason}",
+        fix=f"mv {quote(path)} {quote(path + '.broken')}   and then `provision up` as before: what runs is found and kept",
+    )
+
+
+def _unwritable(path: str, words: str) -> Refused | RunFailed:
+    if "readonly" in words or "unable to open" in words:
+        return Refused(
+            f"{path}: {words}", fix="run as the owner of that folder (sudo), or choose another with --state-dir"
+        )
+    fix = "run the same command again; if it stays, look at `dmesg` for disk errors"
+    if "full" in words:
+        fix = "free some space there (`df -h`), then run the same command again"
+    return RunFailed(f"{path}: {words}", fix=fix)
+
+
+def busy(folder: str) -> str | None:
+    """Who is at work on this state right now, without disturbing them."""
+    try:
+        lock = os.open(os.path.join(folder, "lock"), os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return holder(folder)
+    finally:
+        os.close(lock)
+    return None
+
+
+def purge(store: Store) -> None:
+    """The database itself, last of all; the folder goes when nothing of anybody else is in it."""
+    store.database.close()
+    for name in ("state.db-wal", "state.db-shm", "state.db"):
+        files.remove_file(os.path.join(store.folder, name))
+    for name in FOLDERS:
+        try:
+            os.rmdir(os.path.join(store.folder, name))
+        except OSError:
+            continue
+    # By the lock a folder is known as ours, so it goes last.
+    files.remove_file(os.path.join(store.folder, "lock"))
+    try:
+        os.rmdir(store.folder)
+    except OSError:
+        return
+    files.sync_folder(os.path.dirname(store.folder))
