@@ -1,0 +1,143 @@
+"""The deployment file with the flags over it, as one `Spec`; what cannot be meant is refused with the nearest name."""
+
+import os
+from collections.abc import Mapping
+
+from provisioner.catalog import nearest, unknown
+from provisioner.errors import BadInput
+from provisioner.model.record import fields
+from provisioner.model.spec import Spec
+
+COUNTS = ("context", "concurrency")
+LINES = "one `key: value` to a line, for example `profile: standard`"
+KEYS = tuple(field.name for field in fields(Spec))
+
+
+def load_spec(file: str | None, flags: Mapping[str, str | int], settings: Mapping[str, str]) -> Spec:
+    """What the operator wants. A flag wins over the file, and of `--set` each key by itself."""
+    written = _read(file) if file is not None else {}
+    values = {key: _value(file or "", key, value) for key, value in written.items() if key != "settings"}
+    values.update({key: _value(f"--{key}", key, value) for key, value in flags.items()})
+    merged = {**_settings(file or "", written.get("settings")), **settings}
+    return _spec(values, merged)
+
+
+def _spec(values: Mapping[str, str | int], settings: Mapping[str, str]) -> Spec:
+    texts = {key: str(value) for key, value in values.items() if key not in COUNTS}
+    counts = {key: int(value) for key, value in values.items() if key in COUNTS}
+    return Spec(
+        profile=texts.get("profile", "auto"),
+        model=_path(texts.get("model")),
+        engine=texts.get("engine"),
+        target=texts.get("target"),
+        precision=texts.get("precision"),
+        context=counts.get("context"),
+        concurrency=counts.get("concurrency"),
+        weights=_home(texts.get("weights")),
+        source=texts.get("source"),
+        listen=texts.get("listen"),
+        settings=dict(settings),
+    )
+
+
+def _path(model: str | None) -> str | None:
+    """A model that is a file is named by its whole path; an id stays as it is."""
+    if model is None or not (model.lower().endswith(".gguf") or model.startswith(("/", "./", "../", "~"))):
+        return model
+    return _home(model)
+
+
+def _home(path: str | None) -> str | None:
+    return None if path is None else os.path.abspath(os.path.expanduser(path))
+
+
+def _read(path: str) -> dict[str, object]:
+    """The file's keys and values."""
+    content = _content(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise BadInput(
+            f"{path}: expected `key: value` lines, found a {type(content).__name__}", fix="`profile: standard`"
+        )
+    return {_known(path, str(key)): value for key, value in content.items()}
+
+
+def _content(path: str) -> object:
+    """Only here is YAML loaded."""
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return yaml.safe_load(stream)
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read: {error.strerror}", fix="name a file that you may read with `-f`"
+        ) from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: cannot be read: it is not UTF-8 text", fix="save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path}{_line(error)}: this is not YAML: {_problem(error)}", fix=LINES) from None
+    except RecursionError:
+        raise BadInput(f"{path}: it is nested too deeply", fix=LINES) from None
+    except ValueError as error:  # A number that Python itself refuses to read, or a date that does not exist.
+        raise BadInput(f"{path}: {str(error).partition(';')[0]}", fix=LINES) from None
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f":{mark.line + 1}" if mark is not None else ""
+
+
+def _problem(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or str(error).splitlines()[0])
+
+
+def _known(path: str, key: str) -> str:
+    if key in KEYS:
+        return key
+    near = nearest(key, KEYS)
+    fix = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else f"known keys: {', '.join(KEYS)}"
+    raise BadInput(f"{path}: unknown key `{key}`", fix=fix)
+
+
+def _value(where: str, key: str, value: object) -> str | int:
+    place = f"{where}: {key}" if not where.startswith("--") else where
+    if key not in KEYS:
+        raise unknown("key", key, KEYS)
+    if key in COUNTS:
+        return _count(place, key, value)
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise BadInput(f"{place}: expected text, found {_found(value)}", fix=f"`{key}: {_example(key)}`")
+
+
+def _count(place: str, key: str, value: object) -> int:
+    from provisioner.planning.amounts import whole_number
+
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError(f"expected a whole number, found {_found(value)}")
+        return whole_number(str(value))
+    except ValueError as error:
+        raise BadInput(f"{place}: {error}", fix=f"`{key}: 8192`, for example") from None
+
+
+def _settings(path: str, value: object) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BadInput(f"{path}: settings: expected `key: value` lines, found {_found(value)}",
+                       fix="`settings: {port: 8001}`, for example")  # fmt: skip
+    bad = [str(key) for key, item in value.items() if isinstance(item, list | dict) or item is None]
+    if bad:
+        raise BadInput(f"{path}: settings: {bad[0]}: expected one value", fix="`settings: {port: 8001}`, for example")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _found(value: object) -> str:
+    return "nothing" if value is None else f"{type(value).__name__} `{value}`"
+
+
+def _example(key: str) -> str:
+    return {"profile": "standard", "model": "qwen3-8b", "target": "systemd", "precision": "q4_k_m"}.get(key, "…")

@@ -1,0 +1,59 @@
+"""Names of accelerators: by catalog id, driver name or marketing name, case, spaces and dashes apart."""
+
+from collections.abc import Iterator, Mapping
+
+from provisioner.catalog import Catalog
+from provisioner.model.catalog import AcceleratorEntry
+from provisioner.model.facts import Accelerator, Unknown
+
+BRANDS = ("nvidia", "geforce", "tesla", "amd", "instinct", "huawei", "ascend", "hygon", "kunlun", "apple", "quadro")
+NEAR = 0.1
+"""Two cards of one name are told apart by memory; drivers report up to a tenth less than the catalog."""
+
+
+def entry_of(catalog: Catalog, accelerator: Accelerator) -> AcceleratorEntry | None:
+    """The catalog's entry for a card that is there: the same name, and the nearest memory where several share it."""
+    memory = 0 if isinstance(accelerator.memory_bytes, Unknown) else accelerator.memory_bytes
+    wanted = plain(accelerator.name)
+    found = [catalog.accelerator(key) for key, name in _driver_names(catalog) if plain(name) == wanted]
+    return min(found, key=lambda entry: abs((entry.memory_bytes or 0) - memory), default=None)
+
+
+def _driver_names(catalog: Catalog) -> Iterator[tuple[str, str]]:
+    for key, raw in catalog.accelerators.items():
+        if isinstance(raw, Mapping):
+            yield key, str(raw["name"])
+
+
+def plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def named(catalog: Catalog, text: str) -> tuple[str, ...]:
+    """Catalog ids that a person may mean by this text; () for none, several when it is ambiguous."""
+    wanted = _short(plain(text))
+    exact = [key for key, name in _driver_names(catalog) if wanted in _forms(key, name)]
+    if exact:
+        return tuple(exact)
+    begun = [key for key, name in _driver_names(catalog) if any(form.startswith(wanted) for form in _forms(key, name))]
+    if begun:
+        return tuple(begun)
+    words = _words(text)
+    return tuple(key for key, name in _driver_names(catalog) if words <= _words(f"{key} {name}"))
+
+
+def _words(text: str) -> frozenset[str]:
+    """The words in any order, brands apart: `A100 80GB SXM` is `a100-sxm-80g`."""
+    parted = "".join(letter if letter.isalnum() else " " for letter in text.lower()).split()
+    return frozenset(short for word in parted if (short := _short(word))) or frozenset((text,))
+
+
+def _forms(key: str, name: str) -> tuple[str, ...]:
+    return plain(key), _short(plain(key)), plain(name), _short(plain(name))
+
+
+def _short(name: str) -> str:
+    """Without the maker's and the brand's name, and without the memory's unit spelled in full."""
+    for brand in BRANDS:
+        name = name.replace(brand, "")
+    return name.replace("gib", "g").replace("gb", "g")

@@ -1,0 +1,95 @@
+"""From what stands to what is wanted: the effects in between, and nothing when it stands already."""
+
+import os
+from collections.abc import Mapping
+
+from provisioner.model.plan import WeightFile
+from provisioner.model.plugins import Place, Target
+from provisioner.model.release import (
+    Action,
+    Activate,
+    Download,
+    LinkFile,
+    MakeKey,
+    MakeModel,
+    Release,
+    RemoveTree,
+    Standing,
+    TakeFile,
+    WriteRelease,
+)
+
+MADE = ("releases", "secrets", "logs")
+"""Folders that `down` removes."""
+
+BROUGHT = ("models", "blobs")
+"""Folders that stay unless they are purged: weights are dear."""
+
+KEPT_RELEASES = 3
+"""How many proved releases stay for a rollback, the one in force among them."""
+
+
+def fetches(
+    files: tuple[WeightFile, ...], urls: Mapping[str, str], standing: Standing, place: Place
+) -> tuple[Action, ...]:
+    """What brings the weights into the store; a file whose hash nobody knows yet is always taken in."""
+    return tuple(
+        _fetch(file, urls, place) for file in files if file.sha256 is None or file.sha256 not in standing.blobs
+    )
+
+
+def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
+    blob = place.blob(file.sha256 or f"<sha256 of {file.name}>")
+    if file.origin == "made":
+        return MakeModel(file, blob)
+    if file.origin.startswith("hub:"):
+        return Download(file, urls[file.name], blob)
+    return TakeFile(file, blob)
+
+
+def puts(standing: Standing, release: Release, targets: Mapping[str, Target], place: Place) -> tuple[Action, ...]:
+    """What puts a release to work; whether it stays is decided after it was seen to answer."""
+    keys = dict.fromkeys(service.key_file for service in release.services)
+    others = tuple(name for name in targets if name != release.target)
+    links = _links(standing, release, place)
+    serving = any(one.digest == release.digest for one in standing.running)
+    # An engine maps its weights: one that serves a file that was changed or exchanged is started again.
+    put = targets[release.target].restart if links and serving else targets[release.target].replace
+    return (
+        *(MakeKey(path) for path in keys if path not in standing.keys),
+        *links,
+        *(() if release.digest in standing.folders else (WriteRelease(release, place.release(release.digest)),)),
+        *(action for name in others for action in targets[name].replace(standing, None, place)),
+        *put(standing, release, place),
+    )
+
+
+def _links(standing: Standing, release: Release, place: Place) -> tuple[LinkFile, ...]:
+    folders = dict.fromkeys(os.path.dirname(service.model_path) for service in release.services)
+    pairs = ((file, f"{folder}/{file.name}") for folder in folders for file in release.weights)
+    return tuple(
+        LinkFile(place.blob(file.sha256), path) for file, path in pairs if file.sha256 and path not in standing.links
+    )
+
+
+def settles(standing: Standing, release: Release, good: tuple[str, ...], place: Place) -> tuple[Action, ...]:
+    """What remains once a release is proved: it is put in force, and what is no longer needed goes."""
+    kept = tuple(dict.fromkeys((release.digest, *good)))[:KEPT_RELEASES]
+    return (
+        *(() if standing.current and standing.current.digest == release.digest else (Activate(release.digest),)),
+        *(RemoveTree(place.release(digest)) for digest in sorted(standing.folders.difference(kept))),
+        *(RemoveTree(path) for path in standing.leftovers),
+    )
+
+
+def takes_down(
+    standing: Standing, targets: Mapping[str, Target], place: Place, folders: tuple[str, ...], *, active: bool
+) -> tuple[Action, ...]:
+    """What removes all that we made: services first, then these folders of the state."""
+    present = {path.rsplit("/", 1)[-1] for path in standing.trees}
+    return (
+        *(action for target in targets.values() for action in target.replace(standing, None, place)),
+        *((Activate(None),) if active else ()),
+        *(RemoveTree(f"{place.state}/{name}") for name in folders if name in present),
+        *(RemoveTree(path) for path in standing.leftovers),
+    )

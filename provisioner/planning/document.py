@@ -1,0 +1,32 @@
+"""The plan as the document `provision.plan/1`, which scripts may rely on: `docs/reference/plan.schema.json`."""
+
+from collections.abc import Iterable
+
+from provisioner.documents import Json, encode
+from provisioner.model.plan import Plan
+
+SCHEMA = "provision.plan/1"
+
+
+def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
+    """The document; `actions` are the lines that a dry run prints."""
+    return {
+        "schema": SCHEMA,
+        "verdict": plan.verdict,
+        "hostname": plan.hostname,
+        "profile": plan.profile,
+        "model": encode(plan.model),
+        "engine": plan.engine,
+        "precision": plan.model.precision if plan.model else None,
+        "target": plan.target,
+        "parallel": encode(plan.parallel),
+        "context": plan.context,
+        "memory": encode(plan.memory),
+        "capacity": encode(plan.capacity),
+        "services": encode(plan.services),
+        "decisions": encode(plan.decisions),
+        "binding": plan.binding,
+        "cheapest_changes": encode(plan.cheapest_changes),
+        "findings": encode(plan.findings),
+        "actions": list(actions),
+    }

@@ -1,0 +1,163 @@
+"""What the machine has to give: memory on the host and on the device that would be used, and how sure that is."""
+
+from collections.abc import Iterator
+
+from provisioner.model.facts import Accelerator, HostFacts, Limits, Memory, Unknown
+from provisioner.model.plan import Finding
+from provisioner.model.record import dataclass
+from provisioner.planning.amounts import GIB, MIB, size
+
+CUDA_WHEEL = "pip install xllamacpp --force-reinstall --index-url https://xorbitsai.github.io/xllamacpp/whl/cu128"
+"""The engine's build for NVIDIA cards, as its documentation gives it."""
+
+DEVICE_RESERVE = 256 * MIB
+"""Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that may be planned with. `device` is `host` or `<vendor>:<index>`."""
+
+    device: str
+    total_bytes: int
+    budget_bytes: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """`device` is None where there is none to use; then `why_no_device` says why, and `blocked` if one is there."""
+
+    host: Room | Unknown
+    device: Room | None
+    accelerator: Accelerator | None
+    why_no_device: str
+    blocked: bool
+    others: tuple[tuple[str, str], ...]
+    """Devices that are not used, each with the reason."""
+    findings: tuple[Finding, ...]
+
+
+def survey(facts: HostFacts) -> Ground:
+    """The rooms of a machine, and what stands in the way of using its devices."""
+    host = host_room(facts)
+    usable, unusable = _devices(facts)
+    blocker = _blocker(facts, usable, unusable)
+    best = max(usable, key=lambda pair: pair[1].budget_bytes, default=None) if blocker is None else None
+    if best is None:
+        return Ground(host, None, None, blocker.message if blocker else "no accelerator was found", blocker is not None,
+                      unusable, (blocker,) if blocker else ())  # fmt: skip
+    accelerator, room = best
+    others = tuple(
+        (other.device, f"{size(other.budget_bytes)} free, less than {room.device}; one device is used")
+        for _, other in usable
+        if other is not room
+    )
+    return Ground(host, room, accelerator, "", False, (*others, *unusable), _assumed_runtime(facts))
+
+
+def host_room(facts: HostFacts) -> Room | Unknown:
+    if isinstance(facts.memory, Unknown):
+        return facts.memory
+    total, free, limited = _within_limits(facts.memory, facts.limits)
+    reserve = host_reserve(total)
+    basis = f"{size(free)} free of {size(total)}{limited}, less {size(reserve)} kept for the system"
+    return Room("host", total, max(0, free - reserve), basis)
+
+
+def host_reserve(total: int) -> int:
+    """A sixteenth of the memory for the system and its other programs, from 256 MiB to 4 GiB."""
+    return min(4 * GIB, max(256 * MIB, total // 16))
+
+
+def _within_limits(memory: Memory, limits: Limits | Unknown) -> tuple[int, int, str]:
+    total = memory.total_bytes
+    free = min(total, memory.available_bytes)
+    if isinstance(limits, Unknown) or limits.memory_bytes is None or limits.memory_bytes >= total:
+        return total, free, ""
+    inside = limits.memory_bytes - (limits.memory_used_bytes or 0)
+    return limits.memory_bytes, max(0, min(free, inside)), f" (the limit of {limits.cgroup or 'this cgroup'})"
+
+
+Devices = list[tuple[Accelerator, Room]]
+
+
+def _devices(facts: HostFacts) -> tuple[Devices, tuple[tuple[str, str], ...]]:
+    usable: Devices = []
+    unusable: list[tuple[str, str]] = []
+    for vendor, found in facts.accelerators.items():
+        for accelerator in () if isinstance(found, Unknown) else found:
+            name = f"{vendor}:{accelerator.index}"
+            room = _device_room(name, accelerator)
+            if isinstance(room, Room):
+                usable.append((accelerator, room))
+            else:
+                unusable.append((name, room))
+    return usable, tuple(unusable)
+
+
+def _device_room(name: str, accelerator: Accelerator) -> Room | str:
+    """The room on one device, or the reason why it cannot be used."""
+    if accelerator.vendor != "nvidia":
+        return f"{accelerator.name}: the embedded engine runs on NVIDIA cards and on CPUs"
+    if accelerator.problem:
+        return f"{accelerator.name}: {accelerator.problem}"
+    if accelerator.mig is not None and accelerator.mig.enabled:
+        return f"{accelerator.name} is cut into MIG instances"
+    total, free = accelerator.memory_bytes, accelerator.free_bytes
+    if isinstance(total, Unknown):
+        return f"{accelerator.name}: memory unknown ({total.reason})"
+    if isinstance(free, Unknown):
+        return f"{accelerator.name}: free memory unknown ({free.reason})"
+    free = min(total, free)
+    basis = f"{size(free)} free of {size(total)}, less {size(DEVICE_RESERVE)} kept for the driver"
+    return Room(name, total, max(0, free - DEVICE_RESERVE), basis)
+
+
+def _blocker(facts: HostFacts, usable: Devices, unusable: tuple[tuple[str, str], ...]) -> Finding | None:
+    """Why a device that is there cannot be used; None where one can be, or where there is none at all."""
+    host_only = "or use the host's processors and memory: `--set placement=host`"
+    if usable:
+        return _no_backend(facts, usable[0][0].name, host_only)
+    if unusable:
+        told = "; ".join(_grouped(unusable))
+        return Finding("accelerator-usable", "error", told, fix=f"mend the device, {host_only}")
+    asked = facts.accelerators.get("nvidia", ())
+    if isinstance(asked, Unknown) and _nvidia_on_the_bus(facts):
+        message = f"an NVIDIA device is on the bus, but the driver does not answer: {asked.reason}"
+        return Finding("accelerator-usable", "error", message, fix=f"install or repair the NVIDIA driver, {host_only}")
+    return None
+
+
+def _grouped(unusable: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """Each reason once, with the devices that it holds for."""
+    for reason in dict.fromkeys(reason for _, reason in unusable):
+        names = [name for name, other in unusable if other == reason]
+        yield f"{names[0]}{f' to {names[-1]}' if len(names) > 1 else ''}: {reason}"
+
+
+def _nvidia_on_the_bus(facts: HostFacts) -> bool:
+    if isinstance(facts.pci, Unknown):
+        return True
+    return any(device.vendor_id.removeprefix("0x") == "10de" for device in facts.pci)
+
+
+def _no_backend(facts: HostFacts, name: str, host_only: str) -> Finding | None:
+    runtime = facts.software.runtime
+    if "software.runtime" in facts.assumed or _has_cuda(facts):
+        return None
+    reason = runtime.reason if isinstance(runtime, Unknown) else "it was built without CUDA"
+    return Finding("engine-backend", "error", f"{name} is there, but the embedded engine cannot use it: {reason}",
+                   fix=f"`{CUDA_WHEEL}`, {host_only}")  # fmt: skip
+
+
+def _has_cuda(facts: HostFacts) -> bool:
+    runtime = facts.software.runtime
+    return not isinstance(runtime, Unknown) and any("cuda" in word.lower() for word in runtime.embedded_backends)
+
+
+def _assumed_runtime(facts: HostFacts) -> tuple[Finding, ...]:
+    if "software.runtime" not in facts.assumed or _has_cuda(facts):
+        return ()
+    return (Finding("engine-backend", "note", "taken as given: an embedded engine that was built with CUDA",
+                    fix=f"on that machine: `{CUDA_WHEEL}`"),)  # fmt: skip

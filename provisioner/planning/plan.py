@@ -1,0 +1,161 @@
+"""From what is wanted and what is there to a plan that leaves nothing open, or to a refusal that says what would help."""
+
+import shlex
+
+from provisioner.catalog import Catalog
+from provisioner.model.facts import Host, HostFacts
+from provisioner.model.plan import (
+    Capacity,
+    Change,
+    Finding,
+    MemoryBudget,
+    ModelChoice,
+    Parallel,
+    Plan,
+    Service,
+)
+from provisioner.model.plugins import Place
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.planning import reasons
+from provisioner.planning.amounts import MIB
+from provisioner.planning.changes import cheapest_changes
+from provisioner.planning.choose import Attempt, Choice, Scene, choose
+from provisioner.planning.ground import Ground, survey
+from provisioner.planning.service import Surroundings, decisions_of, service_of
+from provisioner.planning.settings import Wish, engine_named, wish_of
+
+RELEASE_BYTES = 64 * MIB
+"""Rendered files, the state's database and logs, which are rotated."""
+
+USERS_PER_SLOT = 5
+"""People at work ask now and then: one request in flight for about five of them (an assumption)."""
+
+
+def make_plan(
+    spec: Spec, facts: HostFacts, catalog: Catalog, shelf: Shelf, place: Place, in_force: Plan | None = None
+) -> Plan:
+    """`in_force` is the plan of what runs now: `auto` stays with its tier."""
+    wish = wish_of(_kept(spec, in_force))
+    ground = survey(facts)
+    scene = Scene(wish, facts, ground, catalog, shelf)
+    choice = choose(scene)
+    if not choice.fits and wish.profile != spec.profile:
+        scene = replace(scene, wish=wish_of(spec))
+        choice = choose(scene)
+    plan = _outline(scene, choice)
+    return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice)
+
+
+def _kept(spec: Spec, in_force: Plan | None) -> Spec:
+    """`auto` chooses once: a tier that is in force stays while it fits, or each reading of free memory could swap it."""
+    if in_force is None or spec.profile != "auto" or spec.model is not None or in_force.profile in ("custom", "demo"):
+        return spec
+    return replace(spec, profile=in_force.profile)
+
+
+def _outline(scene: Scene, choice: Choice) -> Plan:
+    """What is the same for a plan that fits and for one that is refused."""
+    attempt = choice.attempt
+    return Plan(
+        verdict="fits" if choice.fits else "refused",
+        profile=attempt.profile.name,
+        hostname=scene.facts.host.hostname if isinstance(scene.facts.host, Host) else "this host",
+        model=_model(attempt),
+        engine=scene.wish.engine,
+        target=scene.wish.target or "process",
+        parallel=Parallel(),
+        context=attempt.rung.context,
+        memory=_memory(attempt),
+        capacity=_capacity(attempt),
+        services=(),
+        decisions=reasons.decisions(scene, choice),
+        binding=f"{attempt.profile.name}: {attempt.problem}" if attempt.problem else "",
+        cheapest_changes=(),
+        findings=(),
+    )
+
+
+def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
+    service = _service(scene, choice.attempt, place)
+    return replace(
+        plan,
+        services=(service,),
+        decisions=(*plan.decisions, *decisions_of(service, scene.wish, scene.facts)),
+        findings=(*_notes(scene.ground), *reasons.warnings(scene, choice)),
+    )
+
+
+def _service(scene: Scene, attempt: Attempt, place: Place) -> Service:
+    around = Surroundings(scene.facts, place, scene.ground.accelerator)
+    return service_of(attempt, scene.wish, engine_named(scene.wish.engine), around)
+
+
+def _refused(plan: Plan, scene: Scene, choice: Choice) -> Plan:
+    changes = cheapest_changes(scene, choice)
+    blocking = next((one for one in scene.ground.findings if one.message == choice.attempt.problem), None)
+    remedy = blocking.fix if blocking else _remedy(changes, scene.wish)
+    others = tuple(finding for finding in _notes(scene.ground) if blocking is None or finding.id != blocking.id)
+    return replace(
+        plan, cheapest_changes=changes, findings=(Finding("fits", "error", plan.binding, fix=remedy), *others)
+    )
+
+
+def _remedy(changes: tuple[Change, ...], wish: Wish) -> str:
+    """The whole command: what was asked for stays asked for, but for the one change."""
+    if not changes and wish.model is not None and wish.model.startswith("/"):
+        return "bring a whole GGUF file there, as its publisher's sha256 says, or name another one with `--model`"
+    if not changes:
+        return "`provision detect` shows what is there"
+    flags = changes[0].flags
+    asked = ("--model", wish.model) if wish.model else ("--profile", wish.profile)
+    kept = () if asked[0] in flags or asked == ("--profile", "auto") else asked
+    return f"`provision up {shlex.join((*kept, *flags))}`" if flags else changes[0].change
+
+
+def _notes(ground: Ground) -> tuple[Finding, ...]:
+    """A device that cannot be used is no error for a plan that does not want it."""
+    return tuple(replace(finding, level="warning") if finding.level == "error" else finding
+                 for finding in ground.findings)  # fmt: skip
+
+
+def _model(attempt: Attempt) -> ModelChoice | None:
+    subject = attempt.subject
+    if subject is None:
+        return None
+    return ModelChoice(
+        id=subject.id,
+        title=subject.title,
+        precision=subject.precision,
+        format="gguf",
+        files=subject.files,
+        weights_bytes=subject.weights_bytes,
+        layers=subject.geometry.layers,
+        parameters=subject.parameters,
+        trained_context=subject.context,
+        source=subject.source,
+    )
+
+
+def _memory(attempt: Attempt) -> MemoryBudget | None:
+    if attempt.need is None or attempt.fit is None or not attempt.fit.budgets:
+        return None
+    host = [budget for budget in attempt.fit.budgets if budget.device == "host"]
+    used = sum(budget.budget_bytes - budget.free_bytes for budget in host)
+    return MemoryBudget(
+        per_device=attempt.fit.budgets,
+        kv_bytes_per_token=attempt.need.kv_bytes_per_token,
+        kv_tokens=attempt.rung.context * attempt.slots,
+        host_ram_bytes=used,
+        disk_bytes=attempt.need.weights_bytes + RELEASE_BYTES,
+    )
+
+
+def _capacity(attempt: Attempt) -> Capacity | None:
+    if attempt.need is None:
+        return None
+    rate = attempt.speed
+    basis = f"{rate.basis}; one user in {USERS_PER_SLOT} waits for an answer" if rate else "bandwidth unknown"
+    speed = float(f"{rate.tokens_per_second:.3g}") if rate else None
+    return Capacity(attempt.slots, attempt.slots * USERS_PER_SLOT, speed, basis)

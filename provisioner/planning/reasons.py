@@ -1,0 +1,96 @@
+"""Why the plan is as it is, in words: what was chosen, because of what, and what was passed over."""
+
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Decision, Finding, Rejected
+from provisioner.planning.amounts import size
+from provisioner.planning.choose import Attempt, Choice, Scene
+
+
+def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
+    attempt = choice.attempt
+    chosen = (_tier(scene, choice), _rung(choice), *_weights(attempt), _placement(scene, attempt))
+    return (*chosen, _engine(scene), _target(scene), _concurrency(scene, attempt))
+
+
+def _tier(scene: Scene, choice: Choice) -> Decision:
+    profile = choice.attempt.profile
+    if scene.wish.model is not None:
+        return Decision("profile", profile.name, f"the model was named: {scene.wish.model}")
+    if profile.name == scene.wish.profile:
+        return Decision("profile", profile.name, "asked for")
+    because = "the largest tier that fits and is fast enough" if choice.fits else "the smallest tier; none fits"
+    return Decision("profile", profile.name, because, choice.tiers)
+
+
+def _rung(choice: Choice) -> Decision:
+    attempt = choice.attempt
+    passed = tuple(rung for rung in choice.rungs if rung.option != attempt.label)
+    if not choice.fits:
+        return Decision("precision and context", attempt.label, "the least demanding step tried", choice.rungs)
+    because = "the first step of the profile's ladder that fits" if passed else "the profile's first choice fits"
+    return Decision("precision and context", attempt.label, because, passed)
+
+
+def _weights(attempt: Attempt) -> tuple[Decision, ...]:
+    subject = attempt.subject
+    if subject is None:
+        return ()
+    count = len(subject.files)
+    choice = f"{subject.files[0].name}{f' and {count - 1} more' if count > 1 else ''}, {size(subject.weights_bytes)}"
+    return (Decision("weights", choice, subject.origin),)
+
+
+def _placement(scene: Scene, attempt: Attempt) -> Decision:
+    ground = scene.ground
+    others = tuple(Rejected(name, reason) for name, reason in ground.others)
+    if attempt.rung.placement == "host":
+        device = "" if ground.device is None else f"{ground.device.device} is there; "
+        asked = "asked for" if scene.wish.placement == "host" else "the profile's ladder says so"
+        because = f"{device}{asked}" if ground.device else ground.why_no_device
+        return Decision("placement", "host memory and processors", because, others)
+    if ground.device is None or ground.accelerator is None:
+        return Decision("placement", attempt.rung.placement, ground.why_no_device, others)
+    layers = attempt.fit.device_layers if attempt.fit else 0
+    share = "all layers" if attempt.rung.placement == "device" else f"{layers} layers, the rest in host memory"
+    because = f"{size(ground.device.budget_bytes)} to plan with: {ground.device.basis}"
+    return Decision("placement", f"{ground.device.device} ({ground.accelerator.name}), {share}", because, others)
+
+
+def _engine(scene: Scene) -> Decision:
+    return Decision("engine", scene.wish.engine, "embedded in this program: it needs neither Docker nor a compiler")
+
+
+def _target(scene: Scene) -> Decision:
+    if scene.wish.target:
+        return Decision("target", scene.wish.target, "asked for")
+    manager = scene.facts.software.systemd
+    if isinstance(manager, Unknown) or manager is None:
+        return Decision("target", "process", "works on every machine",
+                        (Rejected("systemd", "no service manager was found"),))  # fmt: skip
+    return Decision("target", "process", "works on every machine, and leaves the system's own units alone",
+                    (Rejected("systemd", "restarts after a reboot, and is used when asked for: `--target systemd`"),))  # fmt: skip
+
+
+def _concurrency(scene: Scene, attempt: Attempt) -> Decision:
+    because = "asked for" if scene.wish.concurrency else f"what the profile {attempt.profile.name} plans with"
+    return Decision("concurrency", f"{attempt.slots} at a time, {attempt.rung.context} tokens each", because)
+
+
+def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
+    """What a person should know of a plan that fits."""
+    return (*_slow(choice.attempt), *_assumed(scene))
+
+
+def _slow(attempt: Attempt) -> tuple[Finding, ...]:
+    limit = attempt.profile.min_tokens_per_second
+    if attempt.speed is None or attempt.speed.tokens_per_second >= limit:
+        return ()
+    told = f"about {attempt.speed.tokens_per_second:.2g} tokens/s ({attempt.speed.basis}): slow to talk to"
+    return (Finding("speed", "warning", told, fix="choose a smaller profile, or add an accelerator"),)
+
+
+def _assumed(scene: Scene) -> tuple[Finding, ...]:
+    if not scene.facts.assumed:
+        return ()
+    told = f"taken as enough, because nobody stated it: {', '.join(scene.facts.assumed)}"
+    return (Finding("assumed", "note", told, fix="plan from `provision detect --json` of that machine"),)

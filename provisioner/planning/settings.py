@@ -1,0 +1,184 @@
+"""What the operator asked for, after `--set`: typed, checked, and nothing else is looked at later."""
+
+from collections.abc import Callable, Mapping
+
+from provisioner.catalog import find, plugin_names, unknown
+from provisioner.errors import BadInput
+from provisioner.model.plugins import Engine
+from provisioner.model.record import dataclass, field
+from provisioner.model.spec import Spec
+from provisioner.planning.amounts import whole_number
+
+PLACEMENTS = ("device", "split", "host")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+PORT = 8000
+NUMA = ("distribute", "isolate", "numactl")
+MOST_THREADS = 512
+"""GGML_MAX_N_THREADS of ggml.h: the engine ends at once when it is told more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`None` leaves the choice to the profile and the planner."""
+
+    profile: str
+    model: str | None
+    precision: str | None
+    placement: str | None
+    context: int | None
+    concurrency: int | None
+    engine: str
+    target: str | None
+    host: str
+    port: int
+    threads: int | None
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    """Whole-number fields of the service that were set by name."""
+    cpus: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    """`--set engine.<flag>=value`, under the engine's own flag name."""
+
+
+EXAMPLES = {"port": 8001, "concurrency": 4, "threads": 8, "ready_seconds": 600, "first_token_seconds": 60}
+NUMBERS = ("memory_max_bytes", "ready_seconds", "first_token_seconds", "open_files")
+KEYS = ("placement", "context", "concurrency", "precision", "port", "threads", "cpus", *NUMBERS)
+
+
+def wish_of(spec: Spec) -> Wish:
+    """Read the spec; `BadInput` for whatever cannot be meant."""
+    name = spec.engine or "llamacpp"
+    if name not in plugin_names("provisioner.engines"):
+        raise unknown("engine", name, plugin_names("provisioner.engines"))
+    known, options = _sorted_out(spec.settings, engine_named(name))
+    host, port = _listen(spec.listen)
+    return Wish(
+        profile=spec.profile,
+        model=spec.model,
+        precision=_precision(known.get("precision", spec.precision)),
+        placement=_one_of("placement", known.get("placement"), PLACEMENTS),
+        context=_number(known, "context", spec.context),
+        concurrency=_number(known, "concurrency", spec.concurrency),
+        engine=name,
+        target=_one_of("target", spec.target, plugin_names("provisioner.targets")),
+        host=host,
+        port=_port(_number(known, "port", port) or PORT),
+        threads=_threads(_number(known, "threads", None)),
+        numbers={key: value for key in NUMBERS if (value := _number(known, key, None)) is not None},
+        cpus=_cpus(known.get("cpus")),
+        options=options,
+    )
+
+
+def engine_named(name: str) -> Engine:
+    engine = find("provisioner.engines", "ENGINE", name)
+    if not isinstance(engine, Engine):
+        raise TypeError(f"{name} is no engine")
+    return engine
+
+
+def _sorted_out(settings: Mapping[str, str], engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings of ours, and options of the engine; a name that is neither is refused with the nearest ones."""
+    flags = {f"engine.{flag}": flag for flag in engine.options}
+    known: dict[str, str] = {}
+    options: dict[str, str] = {}
+    for key, value in settings.items():
+        word = key.strip().lower()
+        dashed = word.replace("_", "-")
+        if dashed in flags:
+            options[flags[dashed]] = _option(flags[dashed], value.strip())
+        elif word.replace("-", "_") in KEYS:
+            known[word.replace("-", "_")] = value.strip()
+        else:
+            raise unknown("setting", key, (*KEYS, *flags))
+    return known, options
+
+
+def _option(flag: str, value: str) -> str:
+    """A value of the engine's own, held against what the engine takes before it is started with it."""
+    if flag.startswith("threads") and _parsed(f"engine.{flag}", value, whole_number, 8) > MOST_THREADS:
+        raise BadInput(f"engine.{flag} is {value}", fix=f"the engine has {MOST_THREADS} threads at most")
+    if flag == "numa":
+        _one_of("NUMA policy", value, NUMA)
+    return value
+
+
+def _number(known: Mapping[str, str], key: str, otherwise: int | None) -> int | None:
+    if key not in known:
+        return _positive(key, otherwise)
+    return _parsed(key, known[key], whole_number, EXAMPLES.get(key, 8192))
+
+
+def _positive(key: str, value: int | None) -> int | None:
+    if value is not None and value <= 0:
+        raise BadInput(f"{key} is {value}", fix=f"give a {key} above 0")
+    return value
+
+
+def _parsed(key: str, text: str, parse: Callable[[str], int], example: int) -> int:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise BadInput(f"{key}: {error}", fix=f"`--set {key}={example}`, for example") from None
+
+
+def _threads(count: int | None) -> int | None:
+    if count is not None and count > MOST_THREADS:
+        raise BadInput(f"threads is {count}", fix=f"the engine has {MOST_THREADS} threads at most")
+    return count
+
+
+def _one_of(kind: str, word: str | None, known: tuple[str, ...]) -> str | None:
+    if word is not None and word not in known:
+        raise unknown(kind, word, known)
+    return word
+
+
+def _precision(word: str | None) -> str | None:
+    return word.strip().lower().replace("-", "_") if word else None
+
+
+def _cpus(text: str | None) -> str | None:
+    from provisioner.model.cpus import from_list, to_list
+
+    if text is None:
+        return None
+    try:
+        return to_list(from_list(text)) or None
+    except ValueError as error:
+        reason = str(error) if text.strip("0123456789-, ") == "" else f"`{text}` is no list of CPUs"
+        raise BadInput(f"cpus: {reason}", fix="`--set cpus=0-3,8`, for example") from None
+
+
+def _listen(listen: str | None) -> tuple[str, int | None]:
+    """Host and port of `HOST`, `HOST:PORT`, `:PORT` or `[::1]:PORT`; only loopback until there is a gateway."""
+    text = (listen or "").strip()
+    host, port = _split(text)
+    host = host or LOOPBACK[0]
+    if host not in LOOPBACK and not _is_loopback(host):
+        raise BadInput(
+            f"--listen {text}: an engine listens on loopback only; a gateway with keys and TLS is needed for others",
+            fix="leave --listen out, and reach it through `ssh -L 8000:127.0.0.1:8000 HOST`",
+        )
+    return host, _parsed("port", port, whole_number, PORT) if port else None
+
+
+def _is_loopback(host: str) -> bool:
+    parts = host.split(".")
+    small = [part for part in parts if part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255]
+    return parts[0] == "127" and len(parts) == len(small) == 4
+
+
+def _split(text: str) -> tuple[str, str]:
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        return host, rest.removeprefix(":")
+    if text.count(":") > 1:
+        return text, ""
+    host, _, port = text.partition(":")
+    return host, port
+
+
+def _port(port: int) -> int:
+    if not 1 <= port <= 65535:
+        raise BadInput(f"port {port} does not exist", fix="a port from 1 to 65535, above 1023 unless you are root")
+    return port

@@ -1,0 +1,70 @@
+"""How fast one answer comes: every token reads the active weights once, so memory bandwidth is the limit."""
+
+from provisioner.catalog import Catalog
+from provisioner.model.facts import Accelerator, HostFacts, Unknown
+from provisioner.model.record import dataclass
+from provisioner.planning.devices import entry_of
+
+DEVICE_SHARE = 0.7
+"""Share of a card's bandwidth that one stream reaches: 0.74 and 0.76 in two logged runs (RTX 5090 with 4B bf16 at 165
+tokens/s, RTX 4080 with 7B AWQ at 95.7 tokens/s)."""
+
+HOST_SHARE = 0.6
+"""The same for a host's memory channels, an assumption on the safe side."""
+
+SOCKET_BANDWIDTH = 20_000_000_000
+"""Bytes per second of one socket whose memory channels cannot be read: about half of two channels of DDR4-2400
+(38.4 GB/s by the standard), the least that servers of the last ten years have."""
+
+LARGE_SOCKET_CORES = 16
+LARGE_SOCKET_BANDWIDTH = 40_000_000_000
+"""The same for a socket with 16 cores or more that is no virtual machine's: half of two channels of DDR5-5200 (83 GB/s),
+and far below the six to twelve channels of a server's socket."""
+
+CORE_BANDWIDTH = 6_000_000_000
+"""Bytes of weights that one core works through in a second: 9 GB/s of Q4_K were measured on one core with AVX-512 (AMD
+EPYC, Zen 4), and cores with AVX2 alone do about two thirds of that."""
+
+TOKEN_SECONDS = 0.0002
+"""Sampling and the steps between: the demo's model, all in the cache of a core, makes 6,500 tokens/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    tokens_per_second: float
+    basis: str
+
+
+def device_bandwidth(catalog: Catalog, accelerator: Accelerator) -> tuple[float, str] | None:
+    entry = entry_of(catalog, accelerator)
+    if entry is None or entry.bandwidth_bytes_per_second is None:
+        return None
+    rate = entry.bandwidth_bytes_per_second
+    return rate * DEVICE_SHARE, f"{DEVICE_SHARE:.0%} of the {rate / 1e9:.0f} GB/s of {entry.name}"
+
+
+def host_bandwidth(facts: HostFacts, threads: int) -> tuple[float, str]:
+    rate, basis = _sockets(facts)
+    cores = threads * CORE_BANDWIDTH
+    return (rate, basis) if rate <= cores else (cores, f"{threads} threads at {CORE_BANDWIDTH / 1e9:.0f} GB/s")
+
+
+def _sockets(facts: HostFacts) -> tuple[float, str]:
+    memory = facts.memory
+    if not isinstance(memory, Unknown) and not isinstance(memory.channels, Unknown) and memory.mega_transfers:
+        rate = memory.channels * memory.mega_transfers * 1e6 * 8 * HOST_SHARE
+        return rate, f"{HOST_SHARE:.0%} of {memory.channels} channels at {memory.mega_transfers} MT/s"
+    sockets = 1 if isinstance(facts.cpu, Unknown) else max(1, facts.cpu.sockets)
+    each = LARGE_SOCKET_BANDWIDTH if _large(facts) else SOCKET_BANDWIDTH
+    return float(sockets * each), f"{sockets} x {each / 1e9:.0f} GB/s (channels unknown)"
+
+
+def _large(facts: HostFacts) -> bool:
+    """A virtual machine's sockets say nothing about the memory under them."""
+    if isinstance(facts.cpu, Unknown) or isinstance(facts.host, Unknown) or facts.host.virtualization:
+        return False
+    return facts.cpu.cores >= LARGE_SOCKET_CORES * max(1, facts.cpu.sockets)
+
+
+def tokens_per_second(bytes_per_token: float, bandwidth: float) -> float:
+    return 1 / (bytes_per_token / max(1.0, bandwidth) + TOKEN_SECONDS)

@@ -1,0 +1,197 @@
+"""Which files a model would be served from: those at hand first, then what the hub offers, then what the catalog says."""
+
+from provisioner.model.catalog import Geometry, GgufOffer, ModelEntry
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import WeightFile
+from provisioner.model.record import dataclass, replace
+from provisioner.model.weights import GgufHeader, LocalFile, Shelf
+
+ROUNDED = 1.01
+"""Sizes that were published rounded to two or three digits are taken one hundredth larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One model in one precision, from files that are known by name and size at least."""
+
+    id: str
+    title: str
+    precision: str
+    geometry: Geometry
+    parameters: int
+    active_parameters: int
+    context: int
+    files: tuple[WeightFile, ...]
+    weights_bytes: int
+    source: str
+    origin: str
+    """Where the files come from, in words."""
+
+
+def from_catalog(entry: ModelEntry, precision: str, shelf: Shelf) -> Subject | str:
+    """The model in this precision, or the reason why it cannot be had."""
+    offer = entry.offer(precision)
+    if offer is None:
+        known = ", ".join(sorted(offer.precision for offer in entry.gguf)) or "none"
+        return f"no GGUF of {entry.title} as {precision} is known (known: {known})"
+    local = _at_hand(offer, shelf)
+    wrong = _contradiction(entry, local)
+    if wrong:
+        return wrong
+    files, origin = _files(entry, offer, local, shelf)
+    return Subject(
+        id=entry.id,
+        title=entry.title,
+        precision=precision,
+        geometry=entry.architecture,
+        parameters=entry.parameters,
+        active_parameters=entry.active_parameters or entry.parameters,
+        context=entry.context,
+        files=files,
+        weights_bytes=sum(file.size_bytes for file in files),
+        source=offer.source,
+        origin=origin,
+    )
+
+
+def _files(
+    entry: ModelEntry, offer: GgufOffer, local: tuple[LocalFile, ...], shelf: Shelf
+) -> tuple[tuple[WeightFile, ...], str]:
+    if offer.made:
+        return (WeightFile(offer.file, offer.bytes, offer.sha256, "made"),), "made on the spot"
+    if local:
+        return tuple(_in_store(_weight_file(file), shelf) for file in local), "files of this machine"
+    offered = _offered(offer, shelf)
+    if offered:
+        source = offered[0].origin.split("/", 1)[0].removeprefix("hub:")
+        return tuple(_in_store(file, shelf) for file in offered), f"offered by {source}"
+    repository = next(iter(offer.repositories.items()), ("huggingface", entry.id))
+    size = offer.bytes if offer.exact else round(offer.bytes * ROUNDED)
+    origin = f"hub:{repository[0]}/{repository[1]}/{offer.file}"
+    return (WeightFile(offer.file, size, offer.sha256, origin),), "size from the catalog; no hub was asked"
+
+
+def _at_hand(offer: GgufOffer, shelf: Shelf) -> tuple[LocalFile, ...]:
+    return _complete([file for file in shelf.local if _names(offer, _base(file.path))])
+
+
+def _offered(offer: GgufOffer, shelf: Shelf) -> tuple[WeightFile, ...]:
+    if isinstance(shelf.offered, Unknown):
+        return ()
+    repositories = tuple(offer.repositories.values())
+    found = [
+        file
+        for file in shelf.offered
+        if _names(offer, _base(file.name)) and any(repository in file.origin for repository in repositories)
+    ]
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def _names(offer: GgufOffer, name: str) -> bool:
+    """Whether this is the file of the offer, or one shard of it (`…-00001-of-00009.gguf`)."""
+    stem, word = offer.file.lower().removesuffix(".gguf"), name.lower()
+    if word == f"{stem}.gguf":
+        return True
+    shard = word.removeprefix(f"{stem}-").removesuffix(".gguf").split("-of-")
+    return word.startswith(f"{stem}-") and len(shard) == 2 and all(part.isdecimal() for part in shard)
+
+
+def _complete(files: list[LocalFile]) -> tuple[LocalFile, ...]:
+    """One file, or all shards of one model in their order; hashed ones are preferred; () when a shard is missing."""
+    by_name: dict[str, LocalFile] = {}
+    for file in sorted(files, key=lambda file: (file.sha256 is None, file.path)):
+        by_name.setdefault(_base(file.path), file)
+    ordered = tuple(by_name[name] for name in sorted(by_name))
+    wanted = next((file.header.shards for file in ordered if isinstance(file.header, GgufHeader)), 1)
+    return ordered if len(ordered) == max(1, wanted) else ()
+
+
+def _contradiction(entry: ModelEntry, files: tuple[LocalFile, ...]) -> str:
+    """Why files that bear the right name are not this model after all; empty when they are."""
+    for file in files:
+        if isinstance(file.header, Unknown):
+            return f"{file.path} cannot be used: {file.header.reason}"
+        layers = file.header.layers
+        if layers not in (0, entry.architecture.layers):
+            return f"{file.path} is not {entry.title}: it has {layers} layers, not {entry.architecture.layers}"
+    return ""
+
+
+def from_path(path: str, shelf: Shelf) -> Subject | str:
+    """A GGUF that the operator named, planned from its own header."""
+    named = [file for file in shelf.local if file.path == path or file.path.endswith("/" + path.lstrip("./"))]
+    if not named:
+        return f"{path} was not found, or it is no GGUF file"
+    first = named[0]
+    if isinstance(first.header, Unknown):
+        return f"{path} cannot be used: {first.header.reason}"
+    files = _with_siblings(first, first.header, shelf)
+    if len(files) != max(1, first.header.shards):
+        return f"{path} is one of {first.header.shards} parts, and {len(files)} of them are there"
+    return _from_header(first.header, files, shelf)
+
+
+def _with_siblings(first: LocalFile, header: GgufHeader, shelf: Shelf) -> tuple[LocalFile, ...]:
+    if header.shards <= 1:
+        return (first,)
+    stem = first.path.rsplit("-", 3)[0]
+    siblings = {file.path: file for file in shelf.local if file.path.rsplit("-", 3)[0] == stem}
+    return tuple(siblings[path] for path in sorted(siblings))
+
+
+def _from_header(header: GgufHeader, files: tuple[LocalFile, ...], shelf: Shelf) -> Subject:
+    name = _base(files[0].path).removesuffix(".gguf")
+    active = header.experts_used / header.experts if header.experts else 1.0
+    return Subject(
+        id=_plain(name),
+        title=header.name or name,
+        precision=header.quantization,
+        geometry=geometry_of(header),
+        parameters=header.parameters,
+        active_parameters=max(1, int(header.parameters * active)),
+        context=header.context,
+        files=tuple(_in_store(_weight_file(file), shelf) for file in files),
+        weights_bytes=sum(file.size_bytes for file in files),
+        source="the file's own header",
+        origin="files of this machine",
+    )
+
+
+def geometry_of(header: GgufHeader) -> Geometry:
+    return Geometry(
+        kind=header.architecture,
+        layers=header.layers,
+        kv_layers=header.kv_layers,
+        hidden=header.hidden,
+        feed_forward=header.feed_forward,
+        heads=header.heads,
+        kv_heads=header.kv_heads,
+        key_length=header.key_length,
+        value_length=header.value_length,
+        vocab=header.vocab,
+        kv_lora_rank=header.kv_lora_rank,
+        rope_dimensions=header.rope_dimensions,
+        experts=header.experts,
+        experts_used=header.experts_used,
+        expert_feed_forward=header.feed_forward if header.experts else 0,
+    )
+
+
+def _in_store(file: WeightFile, shelf: Shelf) -> WeightFile:
+    """What the store holds already comes from there: it takes no more space, whatever became of where it came from."""
+    if shelf.stored is None or file.sha256 is None or file.sha256 not in shelf.stored:
+        return file
+    return replace(file, origin=shelf.stored[file.sha256])
+
+
+def _weight_file(file: LocalFile) -> WeightFile:
+    return WeightFile(_base(file.path), file.size_bytes, file.sha256, file.path)
+
+
+def _base(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
+def _plain(name: str) -> str:
+    """A name that is safe as a model id: lower case, everything unusual a dash."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name.lower()).strip("-")
