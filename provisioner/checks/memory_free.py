@@ -1,0 +1,38 @@
+"""What the plan needs on the host is free, and the limit that the service gets lets it have that."""
+
+from collections.abc import Iterator
+
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Finding
+from provisioner.model.plugins import Check, View
+
+NAME = "memory_free"
+
+
+def run(view: View) -> Iterator[Finding]:
+    memory = view.plan.memory
+    if memory is None or view.plan.verdict != "fits":
+        return
+    if not isinstance(view.facts.memory, Unknown) and view.facts.memory.available_bytes < memory.host_ram_bytes:
+        yield Finding(
+            NAME,
+            "error",
+            f"{_mib(memory.host_ram_bytes)} of host memory are needed, {_mib(view.facts.memory.available_bytes)} are free",
+            fix="end what holds the memory: `ps -eo rss,pid,args --sort=-rss | head`",
+        )
+    for service in view.plan.services:
+        limit = service.memory_max_bytes
+        if limit is not None and limit < memory.host_ram_bytes:
+            yield Finding(
+                NAME,
+                "error",
+                f"{service.name} would be held to {_mib(limit)}, and needs {_mib(memory.host_ram_bytes)}",
+                fix=f"`--set memory_max_bytes={memory.host_ram_bytes}` or more, or leave it out",
+            )
+
+
+def _mib(count: int) -> str:
+    return f"{count / (1 << 20):,.0f} MiB"
+
+
+CHECK = Check(name=NAME, stage="before", run=run)

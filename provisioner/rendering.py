@@ -1,0 +1,68 @@
+"""From a plan to a release: every file, complete, and the digest that names them."""
+
+import hashlib
+import json
+
+from provisioner.documents import encode, encode_object
+from provisioner.model.plan import Plan, Service
+from provisioner.model.plugins import Place, Target
+from provisioner.model.release import Release, ReleaseFile
+
+HERE = "@RELEASE@"
+"""Stands in rendered files for the release's own folder, whose name is the digest of these very files."""
+
+PLAN = "plan.json"
+UNITS = "systemd/"
+"""Files in this folder are read by systemd, which gives `%`, `$`, quotes and backslashes a meaning."""
+
+
+def render(plan: Plan, target: Target, place: Place) -> Release:
+    """The release of a plan that fits. Same plan, same digest."""
+    drafts = target.files(plan, place)
+    digest = digest_of(drafts)
+    folder = place.release(digest)
+    rendered = (
+        ReleaseFile(draft.path, draft.content.replace(HERE, _spelled(folder, draft.path)), draft.mode)
+        for draft in drafts
+    )
+    files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(plan), indent=1, sort_keys=True)))
+    weights = plan.model.files if plan.model else ()
+    return Release(digest=digest, target=target.name, files=files, services=plan.services, weights=weights)
+
+
+def unit_file(service: Service, place: Place) -> ReleaseFile:
+    """All that the keeper of a service needs."""
+    unit = {**encode_object(service), "log": f"{place.state}/logs/{service.name}.log"}
+    return ReleaseFile(f"units/{service.name}.json", json.dumps(unit, indent=1, sort_keys=True))
+
+
+def digest_of(drafts: tuple[ReleaseFile, ...]) -> str:
+    """A hash over every path, mode and content, in an order of its own.
+
+    The plan lies in the folder as a record and does not count: how much memory was free when it was made
+    changes from minute to minute, and must not make the same services a new release.
+    """
+    document = json.dumps(sorted((draft.path, draft.mode, draft.content) for draft in drafts if draft.path != PLAN))
+    return hashlib.sha256(document.encode()).hexdigest()
+
+
+def drafts_of(files: tuple[ReleaseFile, ...], folder: str) -> tuple[ReleaseFile, ...]:
+    """The files as they were before they knew their folder: what the digest is held against when they are read back."""
+    return tuple(
+        ReleaseFile(file.path, file.content.replace(_spelled(folder, file.path), HERE), file.mode) for file in files
+    )
+
+
+def _spelled(folder: str, path: str) -> str:
+    """The release's folder as the reader of this file needs it: in a unit, within the quotes of a command line."""
+    return command_word(folder) if path.startswith(UNITS) else folder
+
+
+def command_word(word: str) -> str:
+    """What stands between the quotes of one word of a command line of systemd."""
+    return setting_word(word).replace("$", "$$")
+
+
+def setting_word(word: str) -> str:
+    """The same for any other setting: there are no variables in it."""
+    return word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
