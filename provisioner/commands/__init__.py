@@ -1,0 +1,36 @@
+"""What can be asked for: one module a command, each holding the constant `COMMAND`."""
+
+import sys
+
+from provisioner.commands.options import Command
+
+COMMANDS = {
+    "up": "Bring this host to a working, proved endpoint (the same as no command)",
+    "plan": "Show what would be done and why: budget, decisions, actions",
+    "detect": "Show what this machine is",
+    "render": "Write the release folder, applied by nobody",
+    "status": "Show what is in force and whether it runs",
+    "check": "Ask the running services and judge their answers",
+    "logs": "Show what the services wrote",
+    "history": "Show what was done here, and when",
+    "rollback": "Bring an earlier release back",
+    "down": "Stop and remove what `up` made; the weights stay",
+    "completion": "Print the shell's completion script",
+}
+"""Each command's name, as its module's, and its one-line summary, in the order of the help."""
+
+CHANGING = ("up", "rollback", "down")
+"""Those that an interruption can leave half-way."""
+
+RESERVED = ("upgrade", "bench", "doctor", "report", "bundle", "fleet", "model", "key")
+"""Names that the command line keeps for later releases."""
+
+
+def load(name: str) -> Command:
+    """The command of that name; nothing but its own module is imported."""
+    module = f"provisioner.commands.{name}"
+    __import__(module)
+    command = sys.modules[module].COMMAND
+    if not isinstance(command, Command):
+        raise TypeError(f"{module}.COMMAND is not a Command")
+    return command

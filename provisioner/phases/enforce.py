@@ -1,0 +1,171 @@
+"""Put a release to work, prove that it answers, and keep it; or bring back what was there before."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from provisioner.errors import Interrupted, RolledBack, RunFailed, UserError
+from provisioner.model.facts import HostFacts
+from provisioner.model.plan import Finding, Observed, Plan
+from provisioner.model.plugins import Place, Target
+from provisioner.model.record import dataclass
+from provisioner.model.release import Activate, Applied, Release, RemoveTree, Standing
+from provisioner.phases.prove import prove
+from provisioner.phases.run import Run
+from provisioner.phases.survey import load_plan, survey
+from provisioner.planning import diff
+
+TRACES = ("releases", "secrets")
+"""What a first installation that failed leaves besides its log, which tells why."""
+
+Proved = tuple[Applied, Observed, tuple[Finding, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be put in force, over what stands, in one run."""
+
+    run: Run
+    release: Release
+    plan: Plan
+    facts: HostFacts
+    standing: Standing
+    targets: Mapping[str, Target]
+    place: Place
+
+
+def enforce(change: Change) -> Proved:
+    """The release in force and proved, or the one before it, and an error that says so."""
+    run, digest = change.run, change.release.digest
+    try:
+        run.do(diff.puts(change.standing, change.release, change.targets, change.place))
+        observed, findings = prove(change.plan, change.facts, change.place, run.progress)
+    except BaseException as error:
+        raise _undone(change, error) from error
+    failed = _errors(findings)
+    if failed:
+        raise _given_up(change, failed)
+    try:
+        run.do((Activate(digest),))
+    except BaseException as error:
+        # The journal may fail to note what was done: the release that is in force is not taken away for that.
+        if run.store.current() != digest:
+            raise _undone(change, error) from error
+    findings = (*findings, *_tidy(change))
+    return run.close("good", findings), observed, findings
+
+
+def heal(change: Change) -> Proved:
+    """Everything stands and yet it does not answer: start it again, and prove it."""
+    run = change.run
+    try:
+        run.do(change.targets[change.release.target].restart(change.standing, change.release, change.place))
+        observed, findings = prove(change.plan, change.facts, change.place, run.progress)
+    except BaseException as error:
+        run.close("failed" if isinstance(error, Exception) else "interrupted")
+        raise
+    failed = _errors(findings)
+    if failed:
+        run.close("failed", failed)
+        raise RunFailed(
+            f"{change.plan.hostname}: the services were started again and still do not pass their checks",
+            details=_told(failed),
+            fix=failed[0].fix or "provision logs   (the engine's own words)",
+        )
+    return run.close("good", findings), observed, findings
+
+
+def _errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.level == "error")
+
+
+def _told(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    return tuple(f"{finding.id}: {finding.message}" for finding in findings)
+
+
+def _undone(change: Change, error: BaseException) -> BaseException:
+    """The error to raise, once what was there before is back."""
+    state, _ = put_back(change)
+    with suppress(UserError, OSError):  # A journal that cannot be written must not hide why.
+        change.run.close("failed" if isinstance(error, Exception) else "interrupted")
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(f"interrupted; {state}", fix="run the same command again when you are ready")
+    if isinstance(error, UserError):
+        return RunFailed(f"{error.message}; {state}", fix=error.fix, details=error.details)
+    return error
+
+
+def _given_up(change: Change, failed: tuple[Finding, ...]) -> UserError:
+    """The new release does not pass; what follows depends on whether the one before does."""
+    state, restored = put_back(change)
+    change.run.close("rolled-back" if restored else "failed", failed)
+    kind = RolledBack if restored else RunFailed
+    return kind(
+        f"{change.plan.hostname}: the new release does not pass its checks; {state}",
+        details=_told(failed),
+        fix=failed[0].fix or "provision logs   (the engine's own words)",
+    )
+
+
+def put_back(change: Change) -> tuple[str, bool]:
+    """Bring back what was in force: what is in force now, as a sentence, and whether that is the state from before."""
+    before = change.standing.current
+    try:
+        if before is not None:
+            return _back_to(change, before)
+        if change.standing.folders or change.standing.running:
+            return _leave(change)
+        now = survey(change.run.store, change.place)
+        traces = tuple(name for name in TRACES if name != "secrets" or not change.standing.keys)
+        change.run.do(diff.takes_down(now, change.targets, change.place, traces, active=False))
+    except (UserError, OSError) as error:
+        return f"the previous state could not be brought back either ({error})", False
+    return "nothing is in force, as before; the log is kept", True
+
+
+def _back_to(change: Change, before: Release) -> tuple[str, bool]:
+    run, place = change.run, change.place
+    now = survey(run.store, place)
+    run.do(diff.puts(now, before, change.targets, place))
+    _, findings = prove(load_plan(place, before.digest), change.facts, place, run.progress)
+    _drop_new(change)
+    failed = _errors(findings)
+    doubt = f", but it does not pass its checks either ({failed[0].message})" if failed else ""
+    return f"release {before.digest[:12]} is back{doubt}", not failed
+
+
+def _leave(change: Change) -> tuple[str, bool]:
+    """What was there before was no release that could be executed again: what this run made goes, all else stays."""
+    now = survey(change.run.store, change.place)
+    stops = change.targets[change.release.target].replace(now, None, change.place)
+    change.run.do(stops)
+    _drop_new(change)
+    return "what ran before cannot be started again from its damaged release; its files and keys are kept", False
+
+
+def _drop_new(change: Change) -> None:
+    run, place, digest = change.run, change.place, change.release.digest
+    if digest in survey(run.store, place).folders - change.standing.folders:
+        run.do((RemoveTree(place.release(digest)),))
+    clear(run, place)
+
+
+def clear(run: Run, place: Place) -> None:
+    """Half-made files of a step that failed go at once."""
+    run.do(tuple(RemoveTree(path) for path in survey(run.store, place).leftovers))
+
+
+def _tidy(change: Change) -> tuple[Finding, ...]:
+    """Old releases and half-made files go; what cannot be removed, even when tried twice, is told and left to the next run."""
+    why = _tidied(change) and _tidied(change)
+    fix = "the next `provision up` removes it"
+    return (Finding("tidy", "warning", f"{change.plan.hostname}: {why}", fix=fix),) if why else ()
+
+
+def _tidied(change: Change) -> str:
+    """Why it is not tidy; empty when it is."""
+    run, place = change.run, change.place
+    try:
+        run.do(diff.settles(survey(run.store, place), change.release, run.store.good_releases(), place))
+    except (UserError, OSError) as error:
+        return str(error)
+    return ""

@@ -1,0 +1,165 @@
+"""Ask running services for everything the checks want to know; each question by itself, all of them at once."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+from provisioner import catalog
+from provisioner.documents import Json
+from provisioner.errors import BadInput
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Completion, Observed, Service, ServiceObserved
+from provisioner.model.plugins import Engine
+from provisioner.model.release import Running
+from provisioner.world import probe, processes
+
+LOG_LINES = 20
+LOG_BYTES = 32 << 10
+STOPPED_PATIENCE = 2.0
+"""A stopped process does not answer, however long one waits; a little, in case that it is let go on."""
+TAIL_SECONDS = 60.0
+
+T = TypeVar("T")
+
+
+def observe(services: tuple[Service, ...], running: tuple[Running, ...]) -> Observed:
+    """The raw answers of each service, none of them judged."""
+    keepers = {one.service: one.pid for one in running}
+    asked = {service.name: _asker(service, keepers.get(service.name)) for service in services}
+    answers = _together(asked)
+    return Observed(tuple(answers[service.name] for service in services))
+
+
+def _asker(service: Service, keeper: int | None) -> Callable[[], ServiceObserved]:
+    return lambda: _observe(service, keeper)
+
+
+def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """Every question in a thread of its own: one that gets no answer holds none of the others up."""
+    answers: dict[str, T] = {}
+
+    def ask(name: str) -> None:
+        answers[name] = questions[name]()
+
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in questions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def _observe(service: Service, keeper: int | None) -> ServiceObserved:
+    pid = processes.engine_of(keeper) if keeper is not None else None
+    state = _state_letter(pid) if pid is not None else None
+    key = _read_key(service.key_file)
+    first = min(service.first_token_seconds, STOPPED_PATIENCE) if state in ("T", "t") else service.first_token_seconds
+    patience = min(probe.PATIENCE, first)
+    answers = _together(
+        {
+            "health": lambda: _status(probe.get(service, service.health_path, None, patience)),
+            "models": lambda: _models(service, key, patience),
+            "context": lambda: _context(service, key, patience),
+            "completion": lambda: _completion(service, key, first),
+            "without_key": lambda: _status_of_question(service, None, first),
+            "wrong_key": lambda: _status_of_question(service, f"wrong-{service.name}", first),
+        }
+    )
+    return ServiceObserved(
+        name=service.name,
+        pid=pid,
+        process_state=_state_letter(pid) if pid is not None else None,
+        health=cast(int | Unknown, answers["health"]),
+        models=cast(tuple[str, ...] | Unknown, answers["models"]),
+        context=cast(int | Unknown, answers["context"]),
+        completion=cast(Completion | Unknown, answers["completion"]),
+        status_without_key=cast(int | Unknown, answers["without_key"]),
+        status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
+        log_tail=_log_tail(service),
+    )
+
+
+def _status(answer: probe.Answer | Unknown) -> int | Unknown:
+    return answer if isinstance(answer, Unknown) else answer.status
+
+
+def _status_of_question(service: Service, key: str | None, seconds: float) -> int | Unknown:
+    """A complete question that the engine would answer, so that a refusal can only be about the key."""
+    body: Json = {
+        "model": service.model_name,
+        "messages": [{"role": "user", "content": "1"}],
+        "max_tokens": 1,
+    }
+    return _status(probe.post(service, "/v1/chat/completions", key, body, seconds))
+
+
+def _models(service: Service, key: str | Unknown, seconds: float) -> tuple[str, ...] | Unknown:
+    document = _document(service, "/v1/models", key, seconds)
+    if isinstance(document, Unknown):
+        return document
+    entries = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return Unknown("/v1/models holds no list of models")
+    return tuple(str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry)
+
+
+def _context(service: Service, key: str | Unknown, seconds: float) -> int | Unknown:
+    try:
+        engine = cast(Engine, catalog.find("provisioner.engines", "ENGINE", service.engine))
+    except BadInput as error:
+        return Unknown(error.message)
+    document = _document(service, engine.context_path, key, seconds)
+    for name in engine.context_field:
+        if isinstance(document, Unknown):
+            return document
+        document = document.get(name) if isinstance(document, dict) else None
+    if isinstance(document, int):
+        return document
+    return document if isinstance(document, Unknown) else Unknown(f"{engine.context_path} does not tell the context")
+
+
+def _document(service: Service, path: str, key: str | Unknown, seconds: float) -> Json | Unknown:
+    if isinstance(key, Unknown):
+        return key
+    answer = probe.get(service, path, key, seconds)
+    if isinstance(answer, Unknown):
+        return answer
+    if answer.status != 200:
+        return Unknown(f"{path} answers with status {answer.status}")
+    try:
+        return answer.json()
+    except (ValueError, RecursionError):
+        return Unknown(f"{path} answers with something that is no JSON")
+
+
+def _completion(service: Service, key: str | Unknown, first: float) -> Completion | Unknown:
+    return key if isinstance(key, Unknown) else probe.complete(service, key, first, first + TAIL_SECONDS)
+
+
+def _read_key(path: str) -> str | Unknown:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().strip() or Unknown(f"the key file {path} is empty")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is no text"
+        return Unknown(f"the key file {path} cannot be read: {reason}")
+
+
+def _state_letter(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(") ")[2][:1] or None
+    except OSError:
+        return None
+
+
+def _log_tail(service: Service) -> tuple[str, ...]:
+    """The last lines that the engine wrote; its log lies in the state folder, as its key does."""
+    path = os.path.join(os.path.dirname(os.path.dirname(service.key_file)), "logs", f"{service.name}.log")
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+            return tuple(file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:])
+    except OSError:
+        return ()

@@ -1,0 +1,211 @@
+"""Look before anything is done: gather, plan, and compute the effects between what stands and what is wanted."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from provisioner import catalog
+from provisioner.errors import BadInput, Refused, RunFailed
+from provisioner.model.facts import HostFacts
+from provisioner.model.plan import Finding, Plan, WeightFile
+from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
+from provisioner.model.record import dataclass, replace
+from provisioner.model.release import Action, Release, Running, Standing
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.phases.judge import judge
+from provisioner.planning import diff
+from provisioner.planning.plan import make_plan
+from provisioner.rendering import render
+
+if TYPE_CHECKING:  # A plan for another machine shall not pay for looking at this one.
+    from provisioner.phases.run import Run
+    from provisioner.world.store import Store
+
+ROUNDS = 3
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, never bound
+"""Addresses that take the port at every other one as well."""
+LOCALHOST = ("127.0.0.1", "::1")
+NOTHING_STANDS = Standing(None, (), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is there, what is wanted, and what lies between. `release` is None while a weight has no hash yet."""
+
+    facts: HostFacts
+    plan: Plan
+    standing: Standing
+    release: Release | None
+    fetches: tuple[Action, ...]
+    puts: tuple[Action, ...]
+    settles: tuple[Action, ...]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        return (*self.fetches, *self.puts, *self.settles)
+
+
+def look(spec: Spec, store: "Store", place: Place) -> Ground:
+    """This machine as it is now. Nothing is changed, and no network is asked."""
+    from provisioner.phases.survey import survey
+    from provisioner.weights.shelf import shelf
+    from provisioner.world.units import service_manager
+
+    standing = survey(store, place)
+    facts = facts_here()
+    books = catalog.load_catalog()
+    plan = make_plan(spec, facts, books, shelf(spec, store, place), place, in_force(standing, place))
+    plan = _named_folder(plan, spec)
+    taken = ports_taken(plan, standing.running)
+    manager = service_manager(place) if plan.target == "systemd" else None
+    return ground(checked(plan, facts, taken, place, manager), facts, standing, store.good_releases(), place)
+
+
+def _named_folder(plan: Plan, spec: Spec) -> Plan:
+    """Whoever names a folder of weights shall not find a download begun instead."""
+    files = plan.model.files if plan.model and plan.verdict == "fits" else ()
+    missing = [file.name for file in files if spec.weights and file.origin.startswith("hub:")]
+    if not missing:
+        return plan
+    what = f"{spec.weights}: there is no {missing[0]} in this folder"
+    fix = "put it there, or leave `--weights` away to download it"
+    return replace(plan, findings=(*plan.findings, Finding("weights-folder", "error", what, fix=fix)))
+
+
+def elsewhere(spec: Spec, hardware: str, place: Place) -> Ground:
+    """Another machine, known by its facts alone: nothing stands there yet."""
+    books = catalog.load_catalog()
+    facts = facts_given(hardware, books)
+    plan = make_plan(spec, facts, books, Shelf(), place)
+    return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
+
+
+def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ...], place: Place) -> Ground:
+    """The effects between what stands and a plan; none where the plan is refused."""
+    if plan.verdict != "fits" or plan.model is None:
+        return Ground(facts, plan, standing, None, (), (), ())
+    files = plan.model.files
+    fetches = diff.fetches(files, _urls(files), standing, place)
+    targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+    release = render(plan, targets[plan.target or ""], place)
+    puts = diff.puts(standing, release, targets, place)
+    return Ground(facts, plan, standing, release, fetches, puts, diff.settles(standing, release, good, place))
+
+
+def _urls(files: tuple[WeightFile, ...]) -> dict[str, str]:
+    from provisioner.weights.hubs import url_of
+
+    return {file.name: url_of(file.origin) for file in files if file.origin.startswith("hub:")}
+
+
+def in_force(standing: Standing, place: Place) -> Plan | None:
+    """The plan of what runs now; of one that does not run, no memory will come back."""
+    from provisioner.phases.survey import load_plan
+
+    if standing.current is None:
+        return None
+    plan = load_plan(place, standing.current.digest)
+    runs = any(one.digest == standing.current.digest for one in standing.running)
+    return plan if runs else replace(plan, memory=None)
+
+
+def facts_here() -> HostFacts:
+    """This machine's facts, as far as this user may see them."""
+    from provisioner.phases.gather import gather
+    from provisioner.world.machine import ThisMachine
+
+    vendors = cast(Mapping[str, Vendor], catalog.scan("provisioner.accelerators", "VENDOR"))
+    return gather(ThisMachine(), vendors)
+
+
+def facts_given(hardware: str, books: catalog.Catalog) -> HostFacts:
+    """`--hardware`: the document that `detect --json` printed elsewhere, or a shorthand."""
+    from provisioner.facts.document import facts_from_document
+    from provisioner.planning.shorthand import machine_from_text
+
+    if not os.path.lexists(hardware) and not hardware.endswith(".json"):
+        return machine_from_text(hardware, books)
+    try:
+        with open(hardware, encoding="utf-8") as stream:
+            document = json.load(stream)
+    except OSError as error:
+        raise BadInput(
+            f"{hardware}: {error.strerror}", fix="name a file that `provision detect --json` wrote"
+        ) from None
+    except (ValueError, RecursionError):
+        raise BadInput(
+            f"{hardware}: this is no JSON document", fix="give it what `provision detect --json` printed"
+        ) from None
+    return facts_from_document(document)
+
+
+def checked(
+    plan: Plan, facts: HostFacts, taken: Mapping[int, str], place: Place, manager: ServiceManager | None = None
+) -> Plan:
+    """The plan with what the checks before say of it."""
+    findings = judge("before", View(plan, facts, None, taken, place.state, manager))
+    return replace(plan, findings=(*plan.findings, *findings))
+
+
+def insist(plan: Plan) -> None:
+    """Refuse a plan that does not fit, or whose machine is not ready; all reasons at once."""
+    errors = [finding for finding in plan.findings if finding.level == "error"]
+    if plan.verdict == "fits" and not errors:
+        return
+    changes = tuple(
+        f"would fit: {change.change}{f' ({flags})' if flags else ''}: {change.effect}"
+        for change in plan.cheapest_changes
+        for flags in (" ".join(change.flags),)
+    )
+    fix = next((finding.fix for finding in errors if finding.fix), "")
+    first = plan.binding or errors[0].message
+    raise Refused(
+        f"{plan.hostname}: {first}",
+        details=(*(f"{one.id}: {one.message}" for one in errors if one.message != first), *changes),
+        fix=fix or "provision plan --explain",
+    )
+
+
+def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
+    """Which of the plan's ports somebody else listens on, at the address that the service wants."""
+    from provisioner.world import processes
+
+    listening = processes.listeners()
+    taken = {}
+    for service in plan.services:
+        inodes = {
+            inode for (address, port), held in listening.items()
+            if port == service.port and _collide(address, service.host) for inode in held
+        }  # fmt: skip
+        owners = [processes.port_owner(inode) for inode in sorted(inodes)]
+        others = [owner for owner in owners if owner is None or not processes.belongs(owner[0], ours)]
+        if others:
+            known = next((owner for owner in others if owner), None)
+            taken[service.port] = f"{known[1]} (process {known[0]})" if known else "a process of another user"
+    return taken
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether who listens at one address keeps a service from the same port of the other, which may be a name."""
+    if one in EVERYWHERE:
+        return True
+    return one in LOCALHOST if other == "localhost" else one == other or other in EVERYWHERE
+
+
+def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place: Place) -> tuple[Ground, Release]:
+    """Take in what is missing, and look again once its hash is known: a step that changes facts ends the round."""
+    from provisioner.world.bring import name_offers
+
+    now = before
+    for _ in range(ROUNDS):
+        if not now.fetches and now.release:
+            return now, now.release
+        name_offers(now.plan.model.files if now.plan.model else (), spec, store)
+        now = look(spec, store, place)
+        insist(now.plan)
+        run.do(now.fetches)
+        now = look(spec, store, place)
+        insist(now.plan)
+    raise RunFailed(f"{place.state}: the weights do not settle after {ROUNDS} rounds", fix="provision plan --explain")

@@ -1,0 +1,142 @@
+"""What stands on this machine before anything is done: releases, running services, weights, keys, half-made things."""
+
+import json
+import os
+from typing import cast
+
+from provisioner.documents import decode
+from provisioner.errors import Refused
+from provisioner.model.plan import Plan
+from provisioner.model.plugins import Place
+from provisioner.model.release import Release, ReleaseFile, Running, Standing
+from provisioner.rendering import digest_of, drafts_of
+from provisioner.world import processes, units
+from provisioner.world.store import FOLDERS, Store
+
+HALF = ".tmp"
+
+
+def survey(store: Store, place: Place) -> Standing:
+    """Read it all from the disk and from /proc, so that no record of ours can be wrong about it."""
+    state = place.state
+    digest = store.current()
+    current = _in_force(place, digest) if digest else None
+    folders = frozenset(_releases(place)) - ({digest} if digest and not current else set())
+    stored = store.stored()
+    return Standing(
+        current=current,
+        running=running(state),
+        blobs=frozenset(stored),
+        keys=frozenset(f"{state}/secrets/{name}" for name in _names(f"{state}/secrets") if not name.endswith(HALF)),
+        folders=folders,
+        links=frozenset(path for path in _links(f"{state}/models") if os.lstat(path).st_ino in stored.values()),
+        units=frozenset(units.ours(place)),
+        leftovers=(*_leftovers(state), *units.half_made(place)),
+        trees=frozenset(f"{state}/{name}" for name in FOLDERS if _names(f"{state}/{name}")),
+        enabled=frozenset(units.enabled(place)),
+    )
+
+
+def running(state: str) -> tuple[Running, ...]:
+    """The services of this state folder that run now."""
+    return processes.running(state)
+
+
+def load(place: Place, digest: str) -> Release:
+    """A release as it was written, held against its digest."""
+    if not _whole(place, digest):
+        raise Refused(
+            f"{place.release(digest)}: the files of this release were changed after it was written",
+            fix="provision up   (writes it anew)",
+        )
+    plan = load_plan(place, digest)
+    return Release(
+        digest=digest,
+        target=plan.target or "",
+        files=_files(place.release(digest)),
+        services=plan.services,
+        weights=plan.model.files if plan.model else (),
+    )
+
+
+def load_plan(place: Place, digest: str) -> Plan:
+    """The plan that a release was rendered from."""
+    from provisioner.world.files import explain
+
+    path = f"{place.release(digest)}/plan.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return cast(Plan, decode(Plan, json.load(stream), "plan.json"))
+    except PermissionError as error:
+        raise explain(error, "reading the release in force") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Refused(
+            f"{path}: the release in force is damaged: {reason}", fix="provision up   (writes it anew)"
+        ) from error
+
+
+def _in_force(place: Place, digest: str) -> Release | None:
+    """None where its files are gone or damaged: it is written anew."""
+    try:
+        return load(place, digest)
+    except Refused:
+        return None
+
+
+def _releases(place: Place) -> list[str]:
+    return [name for name in _names(f"{place.state}/releases") if not name.endswith(HALF) and _is_complete(place, name)]
+
+
+def _is_complete(place: Place, digest: str) -> bool:
+    """Whether a release could be put to work again: its files are as written, and its plan can be read."""
+    try:
+        return _whole(place, digest) and bool(load_plan(place, digest).services)
+    except Refused:
+        return False
+
+
+def _whole(place: Place, digest: str) -> bool:
+    """Whether a release is as it was written: it is named by the hash of its files."""
+    folder = place.release(digest)
+    try:
+        return digest_of(drafts_of(_files(folder), folder)) == digest
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        return False
+
+
+def _files(folder: str) -> tuple[ReleaseFile, ...]:
+    return tuple(sorted(_read(folder, ""), key=lambda file: file.path))
+
+
+def _read(folder: str, below: str) -> list[ReleaseFile]:
+    found = []
+    for entry in os.scandir(os.path.join(folder, below)):
+        name = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            found.extend(_read(folder, name))
+        else:
+            with open(entry.path, encoding="utf-8") as stream:
+                found.append(ReleaseFile(name, stream.read(), entry.stat().st_mode & 0o777))
+    return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def _links(models: str) -> list[str]:
+    return [f"{models}/{folder}/{name}" for folder in _names(models) for name in _names(f"{models}/{folder}")]
+
+
+def _leftovers(state: str) -> list[str]:
+    folders = (*(f"{state}/{name}" for name in FOLDERS), f"{state}/blobs/sha256")
+    deep = tuple(f"{state}/models/{name}" for name in _names(f"{state}/models"))
+    halves = [f"{state}/{name}{HALF}" for name in FOLDERS if os.path.lexists(f"{state}/{name}{HALF}")]
+    return halves + [
+        f"{folder}/{name}" for folder in (*folders, *deep) if os.path.isdir(folder)
+        for name in _names(folder) if name.endswith(HALF)
+    ]  # fmt: skip

@@ -1,0 +1,119 @@
+"""What each command says as JSON; each document names its schema."""
+
+from provisioner.documents import Json, encode
+from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.plan import Plan, Service
+from provisioner.model.release import Applied, HistoryEntry
+from provisioner.views.endpoint import base_url
+
+
+def applied_document(outcome: Outcome) -> dict[str, Json]:
+    """The receipt of `up`. The key is never in it; its file is named."""
+    return {
+        "schema": "provision.applied/1",
+        "verb": "up",
+        "changed": outcome.changed,
+        "recovered": outcome.recovered,
+        "profile": outcome.plan.profile,
+        "hostname": outcome.plan.hostname,
+        "model": outcome.plan.model.id if outcome.plan.model else None,
+        "precision": outcome.plan.model.precision if outcome.plan.model else None,
+        "engine": outcome.plan.engine,
+        "target": outcome.plan.target,
+        "endpoints": endpoints(outcome.plan),
+        "steps": steps(outcome.applied),
+        "observed": encode(outcome.observed),
+        "findings": encode(outcome.report.findings),
+        "exit_code": outcome.report.exit_code,
+    }
+
+
+def endpoints(plan: Plan) -> Json:
+    return [endpoint(service, plan.hostname) for service in plan.services]
+
+
+def endpoint(service: Service, hostname: str) -> dict[str, Json]:
+    return {
+        "service": service.name,
+        "base_url": base_url(service, hostname),
+        "model": service.model_name,
+        "key_file": service.key_file,
+        "context": service.context,
+        "slots": service.slots,
+    }
+
+
+def steps(applied: Applied | None) -> Json:
+    return encode(applied.steps) if applied else []
+
+
+def removed_document(removed: Removed) -> dict[str, Json]:
+    return {
+        "schema": "provision.removed/1",
+        "changed": removed.applied is not None,
+        "ok": removed.applied is None or removed.applied.ok,
+        "steps": steps(removed.applied),
+        "kept": list(removed.kept),
+    }
+
+
+def rendered_document(planned: Planned, folder: str, files: tuple[str, ...]) -> dict[str, Json]:
+    return {
+        "schema": "provision.rendered/1",
+        "folder": folder,
+        "files": list(files),
+        "profile": planned.plan.profile,
+        "target": planned.plan.target,
+        "findings": encode(planned.plan.findings),
+    }
+
+
+def status_document(status: Status) -> dict[str, Json]:
+    plan = status.plan
+    return {
+        "schema": "provision.status/1",
+        "healthy": None if status.release is None else all(one.running for one in status.services),
+        "release": status.release,
+        "profile": plan.profile if plan else None,
+        "model": plan.model.id if plan and plan.model else None,
+        "target": plan.target if plan else None,
+        "services": [_service(one, plan.hostname if plan else "") for one in status.services],
+        "unfinished": status.unfinished,
+        "holder": status.holder,
+    }
+
+
+def _service(one: ServiceStatus, hostname: str) -> dict[str, Json]:
+    running = one.running
+    return {
+        **endpoint(one.service, hostname),
+        "running": running is not None,
+        "pid": running.pid if running else None,
+        "state": running.state if running else None,
+    }
+
+
+def check_document(checked: Checked) -> dict[str, Json]:
+    return {
+        "schema": "provision.check/1",
+        "ok": checked.report.exit_code == 0,
+        "release": checked.release,
+        "observed": encode(checked.observed),
+        "findings": encode(checked.report.findings),
+        "exit_code": checked.report.exit_code,
+    }
+
+
+def history_document(entries: tuple[HistoryEntry, ...]) -> dict[str, Json]:
+    return {"schema": "provision.history/1", "runs": encode(entries)}
+
+
+def rollback_document(back: RolledBackTo) -> dict[str, Json]:
+    return {
+        "schema": "provision.rollback/1",
+        "release": back.release,
+        "previous": back.previous,
+        "steps": steps(back.applied),
+        "findings": encode(back.report.findings),
+        "exit_code": back.report.exit_code,
+    }

@@ -1,0 +1,361 @@
+"""The verbs: each is the order of its phases, and reads as the story of what happens."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from provisioner import catalog
+from provisioner.errors import BadInput, Refused, UserError
+from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.plan import Finding, Observed, Plan, Report
+from provisioner.model.plugins import Place, Target, View
+from provisioner.model.progress import Progress, Silent
+from provisioner.model.record import replace
+from provisioner.model.release import Applied, HistoryEntry, MakeKey, Release
+from provisioner.model.spec import Spec
+
+if TYPE_CHECKING:
+    from provisioner.phases.prepare import Ground
+    from provisioner.world.store import Store
+
+QUIET = Silent()
+
+
+def place_of(state_dir: str) -> Place:
+    """Where things go for whoever runs us."""
+    root = os.geteuid() == 0
+    home = os.path.abspath(os.path.expanduser("~"))
+    return Place(
+        state=_usable(state_dir),
+        python=sys.executable,
+        unit_folder="/etc/systemd/system" if root else os.path.join(home, ".config/systemd/user"),
+        user_manager=not root,
+    )
+
+
+def _usable(path: str) -> str:
+    """The real path of a state folder; one that nobody could have or that we may not look into is refused by all verbs."""
+    if any(letter < " " or "\x7f" <= letter <= "\x9f" or "\ud800" <= letter <= "\udfff" for letter in path):
+        raise BadInput(f"--state-dir {path!r}: control characters and broken letters", fix="a plain path")
+    real = os.path.realpath(path)
+    if not os.path.lexists(real):
+        real = _to_be_made(real)
+    elif not os.path.isdir(real):
+        raise BadInput(f"{real}: this is a file, and the state is a folder", fix="another path with --state-dir")
+    elif not os.access(real, os.R_OK | os.X_OK):
+        raise Refused(f"{real}: this user may not look into it", fix="run as its owner (sudo), or use --state-dir")
+    return real
+
+
+def _to_be_made(path: str) -> str:
+    """A path that is not there: because nothing was made yet, and not because it can never be."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return path
+    except PermissionError:
+        raise Refused(
+            f"{path}: this user may not look into it", fix="run as its owner (sudo), or use --state-dir"
+        ) from None
+    except OSError as error:
+        raise BadInput(f"{path[:200]}: {error.strerror}", fix="another path with --state-dir") from None
+    return path
+
+
+def plan(spec: Spec, hardware: str | None, state_dir: str) -> Planned:
+    """What would be done and why; nothing is changed."""
+    from provisioner.phases.prepare import elsewhere, look
+    from provisioner.world.store import reading
+
+    place = place_of(state_dir)
+    if hardware is not None:
+        ground = elsewhere(spec, hardware, place)
+    else:
+        with reading(place.state) as store:
+            ground = look(spec, store, place)
+    return Planned(ground.facts, ground.plan, ground.actions)
+
+
+def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Planned:
+    """The release folder of a plan, applied by nobody."""
+    from provisioner.phases.prepare import insist
+    from provisioner.world import files
+
+    if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+        raise BadInput(f"{folder}: there is something already", fix="name a folder that does not exist yet")
+    planned = plan(spec, hardware, state_dir)
+    if planned.plan.verdict != "fits":
+        # What stands in the way of starting it here, a port that is taken, is no reason against writing it down.
+        insist(planned.plan)
+    place = place_of(state_dir)
+    target = targets()[planned.plan.target or ""]
+    release = _rendered_at(planned.plan, target, place, os.path.abspath(folder))
+    try:
+        if os.path.isdir(folder):
+            os.rmdir(folder)
+        files.make_folder(os.path.dirname(os.path.abspath(folder)))
+        files.write_new_tree(os.path.abspath(folder), {file.path: (file.content, file.mode) for file in release.files})
+    except OSError as error:
+        raise files.explain(error, f"writing {folder}") from error
+    return planned
+
+
+def _rendered_at(plan: Plan, target: Target, place: Place, folder: str) -> Release:
+    from provisioner.rendering import render as rendered
+
+    release = rendered(plan, target, place)
+    inside = place.release(release.digest)
+    return replace(
+        release, files=tuple(replace(file, content=file.content.replace(inside, folder)) for file in release.files)
+    )
+
+
+def targets() -> Mapping[str, Target]:
+    """Every runtime that this release of the program knows."""
+    return cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+
+
+def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0) -> Outcome:
+    """From a bare machine to an endpoint that is proved to answer; when it stands already, the proof alone."""
+    from provisioner.phases.prepare import insist, look
+    from provisioner.phases.prove import prove
+    from provisioner.phases.run import mark_interrupted
+    from provisioner.world.store import locked, reading
+
+    place = place_of(state_dir)
+    if not os.path.isdir(place.state):
+        # What is refused shall not even leave a folder.
+        with reading(place.state) as store:
+            insist(look(spec, store, place).plan)
+    with locked(place.state, "up", wait) as store:
+        recovered = mark_interrupted(store)
+        ground = look(spec, store, place)
+        insist(ground.plan)
+        if not ground.actions:
+            observed, findings = prove(ground.plan, ground.facts, place, progress)
+            if not _errors(findings):
+                return _outcome(ground, None, observed, findings, recovered)
+        return replace(_work(spec, ground, store, place, progress), recovered=recovered)
+
+
+def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: Progress) -> Outcome:
+    """Bring the weights, put the release to work and prove it; heal it where it stands and does not answer."""
+    from provisioner.phases.enforce import Change, clear, enforce, heal
+    from provisioner.phases.prepare import bring_weights
+    from provisioner.phases.run import Run
+    from provisioner.world.execute import Executor
+
+    progress.planned(Planned(ground.facts, ground.plan, ground.actions))
+    put = enforce if ground.actions else heal
+    run = Run("up", None, store, Executor(place, store, progress), progress)
+    try:
+        ground, release = bring_weights(run, spec, ground, store, place)
+        store.aim(run.number, release.digest)
+    except BaseException as error:
+        with suppress(UserError, OSError):  # What could not be cleaned up or noted must not hide why.
+            clear(run, place)
+            run.close("failed" if isinstance(error, Exception) else "interrupted")
+        raise
+    new_keys = [action.path for action in ground.puts if isinstance(action, MakeKey)]
+    change = Change(run, release, ground.plan, ground.facts, ground.standing, targets(), place)
+    applied, observed, findings = put(change)
+    outcome = _outcome(ground, applied, observed, findings, None)
+    return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
+
+
+def _outcome(
+    ground: "Ground", applied: Applied | None, observed: Observed, findings: tuple[Finding, ...], recovered: str | None
+) -> Outcome:
+    return Outcome(
+        facts=ground.facts,
+        plan=ground.plan,
+        applied=applied,
+        observed=observed,
+        report=_report(ground.plan, findings),
+        changed=applied is not None,
+        recovered=recovered,
+    )
+
+
+def _errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.level == "error")
+
+
+def _report(plan: Plan, findings: tuple[Finding, ...]) -> Report:
+    return Report((*plan.findings, *findings), 1 if _errors(findings) else 0)
+
+
+def _read_key(path: str) -> str:
+    with open(path, encoding="utf-8") as stream:
+        return stream.read().strip()
+
+
+def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: float = 0.0) -> Removed:
+    """Remove what was made and nothing else; weights and history stay unless they are purged."""
+    from provisioner.phases.run import Run, mark_interrupted
+    from provisioner.phases.survey import survey
+    from provisioner.planning.diff import BROUGHT, MADE, takes_down
+    from provisioner.world import store as stores
+    from provisioner.world.execute import Executor
+
+    place = place_of(state_dir)
+    if not stores.is_ours(place.state):
+        return Removed(None)
+    with stores.locked(place.state, "down", wait) as store:
+        mark_interrupted(store)
+        folders = (*MADE, *BROUGHT) if purge else MADE
+        actions = takes_down(survey(store, place), targets(), place, folders, active=store.current() is not None)
+        applied = None
+        if actions:
+            run = Run("down", None, store, Executor(place, store, progress), progress)
+            try:
+                run.do(actions)
+            except KeyboardInterrupt:
+                raise
+            except Exception:
+                run.close("failed")
+                raise
+            applied = run.close("good")
+        if purge:
+            stores.purge(store)
+    kept = () if purge else _kept(place)
+    return Removed(applied, kept)
+
+
+def _kept(place: Place) -> tuple[str, ...]:
+    from provisioner.planning.amounts import size as amount
+
+    blobs = f"{place.state}/blobs/sha256"
+    size = sum(entry.stat().st_size for entry in os.scandir(blobs)) if os.path.isdir(blobs) else 0
+    weights = (f"{amount(size)} of weights in {blobs} (`provision down --purge` removes them)",) if size else ()
+    return (*weights, f"the history in {place.state}/state.db")
+
+
+def rollback(state_dir: str, to: str | None, progress: Progress = QUIET, wait: float = 0.0) -> RolledBackTo:
+    """Execute an older release again, prove it, and keep it."""
+    from provisioner.phases.enforce import Change, enforce
+    from provisioner.phases.prepare import facts_here
+    from provisioner.phases.run import Run, mark_interrupted
+    from provisioner.phases.survey import load, load_plan, survey
+    from provisioner.world.execute import Executor
+    from provisioner.world.store import is_ours, locked
+
+    place = place_of(state_dir)
+    if not is_ours(place.state):
+        raise Refused(f"{place.state}: nothing was ever set up here", fix="provision up")
+    with locked(place.state, "rollback", wait) as store:
+        mark_interrupted(store)
+        standing = survey(store, place)
+        previous = standing.current.digest if standing.current else None
+        digest = _earlier(store.good_releases(), standing.folders, previous, to)
+        release = load(place, digest)
+        gone = [file.name for file in release.weights if file.sha256 not in standing.blobs]
+        if gone:
+            raise Refused(
+                f"{place.state}: the weights of release {digest[:12]} are gone or were changed: {', '.join(gone)}",
+                fix="bring them again with `provision up`, or choose another release: `provision history`",
+            )
+        plan, facts = load_plan(place, digest), facts_here()
+        run = Run("rollback", digest, store, Executor(place, store, progress), progress)
+        change = Change(run, release, plan, facts, standing, targets(), place)
+        applied, _, findings = enforce(change)
+        return RolledBackTo(digest, previous, applied, Report(findings, 0))
+
+
+def _earlier(good: tuple[str, ...], folders: frozenset[str], current: str | None, to: str | None) -> str:
+    kept = [digest for digest in good if digest in folders]
+    if to is not None:
+        found = [digest for digest in kept if digest.startswith(to)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(digest[:12] for digest in kept) or "none"
+        raise BadInput(f"no kept release is named {to}", fix=f"one of: {known}   (`provision history` lists them)")
+    others = [digest for digest in kept if digest != current]
+    if not others:
+        raise Refused("there is no earlier release to go back to", fix="provision history   (lists what was in force)")
+    return others[0]
+
+
+def status(state_dir: str) -> Status:
+    """What is in force and whether it runs; nobody is asked for an answer."""
+    from provisioner.phases.survey import load_plan, running
+    from provisioner.world.store import busy, reading
+
+    place = place_of(state_dir)
+    with reading(place.state) as store:
+        digest = store.current()
+        held = busy(place.state)
+        unfinished = store.interrupted() if not held else ()
+        plan = load_plan(place, digest) if digest else None
+        there = {one.service: one for one in running(place.state) if one.digest == digest}
+        return Status(
+            release=digest,
+            plan=plan,
+            services=tuple(
+                ServiceStatus(service, there.get(service.name)) for service in (plan.services if plan else ())
+            ),
+            unfinished=_unfinished(unfinished[0], store.last_step(unfinished[0].run)) if unfinished else None,
+            holder=held,
+        )
+
+
+def _unfinished(entry: HistoryEntry, step: str) -> str:
+    return f"run {entry.run} (`provision {entry.verb}`) was cut off at: {step}"
+
+
+def check(state_dir: str) -> Checked:
+    """Ask what is in force, now, and hold the answers against the rules."""
+    from provisioner.phases.judge import judge
+    from provisioner.phases.observe import observe
+    from provisioner.phases.prepare import facts_here
+    from provisioner.phases.survey import load_plan, running
+    from provisioner.world.store import reading
+
+    place = place_of(state_dir)
+    with reading(place.state) as store:
+        digest = store.current()
+    if digest is None:
+        raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
+    plan = load_plan(place, digest)
+    _may_ask(plan)
+    observed: Observed = observe(plan.services, running(place.state))
+    findings = judge("after", View(plan, facts_here(), observed, {}, place.state))
+    return Checked(digest, observed, Report(findings, 1 if _errors(findings) else 0))
+
+
+def _may_ask(plan: Plan) -> None:
+    """One reason instead of one for each question that could not be asked."""
+    for service in plan.services:
+        if os.path.exists(os.path.dirname(service.key_file)) and not os.access(service.key_file, os.R_OK):
+            raise Refused(
+                f"{service.key_file}: the key is its owner's alone, and without it the engine cannot be asked",
+                fix="sudo provision check   (as the one who ran `provision up`)",
+            )
+
+
+def logs(state_dir: str, service: str | None, follow: bool, lines: int) -> Iterator[str]:
+    """The engine's own words, the last ones first to come; with `follow`, until nobody listens."""
+    from provisioner.world.files import explain
+    from provisioner.world.logs import read
+
+    folder = f"{place_of(state_dir).state}/logs"
+    try:
+        found = os.listdir(folder) if os.path.isdir(folder) else []
+    except OSError as error:
+        raise explain(error, "reading the logs") from error
+    names = sorted(name.removesuffix(".log") for name in found if name.endswith(".log"))
+    if not names:
+        raise Refused(f"{folder}: there is no log", fix="provision up")
+    if service is not None and service not in names:
+        raise BadInput(f"no service is named {service}", fix=f"one of: {', '.join(names)}")
+    return read([f"{folder}/{name}.log" for name in ([service] if service else names)], follow, lines)
+
+
+def history(state_dir: str) -> tuple[HistoryEntry, ...]:
+    """Every run, the newest first."""
+    from provisioner.world.store import reading
+
+    with reading(place_of(state_dir).state) as store:
+        return store.history()
