@@ -1,0 +1,237 @@
+"""Every machine × profile × target: planned, applied and planned again, to nothing left to do."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from provisioner import catalog
+from provisioner.model.facts import HostFacts
+from provisioner.model.plan import Plan
+from provisioner.model.plugins import Place, Target, Vendor
+from provisioner.model.progress import Silent
+from provisioner.model.release import Activate, LinkFile, Release, Step
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.phases.gather import gather
+from provisioner.phases.prepare import Ground, ground
+from provisioner.phases.roll_out import roll_out
+from provisioner.planning import diff
+from provisioner.planning.plan import make_plan
+from provisioner.planning.shorthand import machine_from_text
+from provisioner.world.machine import RecordedMachine
+from tests.simulation.world import SimulatedWorld
+
+BOOKS = catalog.load_catalog()
+TARGETS = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+PLACE = Place(state="/state", python="/usr/bin/python3", unit_folder="/etc/systemd/system", user_manager=False)
+MACHINES = Path(__file__).parents[1] / "machines"
+SHORTHANDS = (
+    "2 cores, 4 GiB", "8 cores, 16 GiB", "2 sockets, 64 cores, 512 GiB", "1x RTX 4090, 16 cores, 64 GiB",
+    "1x H100 SXM, 2 sockets, 96 cores, 1024 GiB", "8x RTX 4090, 2 sockets, 128 cores, 512 GiB",
+)  # fmt: skip
+FITTING_PAIRS = 112
+"""Of machine × profile, when this was written."""
+PROFILES = ("demo", "lite", "basic", "plus", "standard", "pro", "flagship", "auto")
+
+
+class Notes:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, str, str]] = []
+
+    def note(self, run: int, step: int, action: str, result: str, seconds: float | None = None) -> None:
+        self.lines.append((step, action, result))
+
+
+def machines() -> list[str]:
+    recorded = (
+        sorted(entry.name for entry in MACHINES.iterdir() if entry.suffix == ".json") if MACHINES.is_dir() else []
+    )
+    return [*recorded, *SHORTHANDS]
+
+
+def facts_of(name: str) -> HostFacts:
+    if not name.endswith(".json"):
+        return machine_from_text(name, BOOKS)
+    vendors = cast(Mapping[str, Vendor], catalog.scan("provisioner.accelerators", "VENDOR"))
+    return gather(RecordedMachine(str(MACHINES / name)), vendors)
+
+
+def look(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | None = None) -> Ground:
+    """As `prepare.look` does, on a machine in memory: a weight that was taken in is known by its hash from then on."""
+    stored = {blob: PLACE.blob(blob) for blob in world.blobs}
+    plan = make_plan(spec, facts, BOOKS, Shelf(stored=stored, offered=offers(plan_files(spec, facts), world)), PLACE)
+    return ground(plan, facts, world.survey(), (), PLACE)
+
+
+def plan_files(spec: Spec, facts: HostFacts) -> Plan:
+    return make_plan(spec, facts, BOOKS, Shelf(), PLACE)
+
+
+def offers(plan: Plan, world: SimulatedWorld) -> tuple:  # type: ignore[type-arg]
+    """What a hub would say of the files that the plan names: their hash, once they were fetched."""
+    from dataclasses import replace
+
+    files = plan.model.files if plan.model else ()
+    known = ((file, world._hash(file)) for file in files if file.origin.startswith("hub:"))
+    return tuple(replace(file, sha256=sha256) for file, sha256 in known if sha256 in world.blobs)
+
+
+def apply(wanted: Ground, world: SimulatedWorld) -> tuple[Step, ...]:
+    return roll_out(wanted.actions, world, Notes(), 1, (), Silent())
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("machine", machines())
+def test_applied_and_planned_again_there_is_nothing_to_do(machine: str, profile: str, target: str) -> None:
+    world, spec, facts = SimulatedWorld(PLACE), Spec(profile=profile, target=target), facts_of(machine)
+    wanted = look(spec, facts, world)
+    if wanted.plan.verdict == "refused":
+        assert wanted.actions == ()
+        assert wanted.plan.binding
+        return
+    for _ in range(3):
+        if wanted.fetches:
+            roll_out(wanted.fetches, world, Notes(), 1, (), Silent())
+            wanted = look(spec, facts, world)
+    assert wanted.fetches == ()
+    assert wanted.release is not None
+    apply(wanted, world)
+    again = look(spec, facts, world)
+    assert again.actions == (), f"still to do on {machine}: {[str(action) for action in again.actions]}"
+    assert again.release is not None
+    assert again.release.digest == wanted.release.digest == world.current
+    assert {one.digest for one in world.running.values()} == {world.current}
+
+
+def test_pairs_that_fit_do_not_sink_unnoticed() -> None:
+    """Refused pairs return early from the test above: were all of them refused, it would pass and say nothing."""
+    known = {machine: facts_of(machine) for machine in machines()}
+    fit = [
+        (machine, profile)
+        for machine in known for profile in PROFILES
+        if plan_files(Spec(profile=profile), known[machine]).verdict != "refused"
+    ]  # fmt: skip
+    assert len(fit) >= FITTING_PAIRS, fit
+
+
+def standing_release(spec: Spec, world: SimulatedWorld, facts: HostFacts) -> Release:
+    wanted = look(spec, facts, world)
+    apply(wanted, world)
+    assert wanted.release is not None
+    return wanted.release
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_a_changed_spec_replaces_the_release_and_the_old_one_can_be_put_back(target: str) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    first = standing_release(Spec("demo", target=target), world, facts)
+    second = standing_release(Spec("demo", target=target, concurrency=1), world, facts)
+    assert first.digest != second.digest
+    assert {one.digest for one in world.running.values()} == {second.digest}
+    roll_out(
+        (*diff.puts(world.survey(), first, TARGETS, PLACE), Activate(first.digest)), world, Notes(), 2, (), Silent()
+    )
+    assert world.current == first.digest
+    assert {one.digest for one in world.running.values()} == {first.digest}
+
+
+@pytest.mark.parametrize(("before", "after"), [("process", "systemd"), ("systemd", "process")])
+def test_another_target_takes_over_without_leaving_anything_of_the_first(before: str, after: str) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    standing_release(Spec("demo", target=before), world, facts)
+    standing_release(Spec("demo", target=after), world, facts)
+    assert {one.target for one in world.running.values()} == {after}
+    assert bool(world.units) == (after == "systemd")
+    assert look(Spec("demo", target=after), facts, world).actions == ()
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_down_leaves_the_weights_and_purge_leaves_nothing(target: str) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    standing_release(Spec("demo", target=target), world, facts)
+    gone = diff.takes_down(world.survey(), TARGETS, PLACE, diff.MADE, active=True)
+    roll_out(gone, world, Notes(), 2, (), Silent())
+    assert (world.current, world.running, world.releases, world.keys, world.units) == (None, {}, {}, set(), {})
+    assert (world.read, world.enabled) == ({}, set())
+    assert world.blobs
+    assert diff.takes_down(world.survey(), TARGETS, PLACE, diff.MADE, active=False) == ()
+    roll_out(
+        diff.takes_down(world.survey(), TARGETS, PLACE, (*diff.MADE, *diff.BROUGHT), active=False),
+        world,
+        Notes(),
+        3,
+        (),
+        Silent(),
+    )
+    assert not world.blobs
+    assert not world.links
+
+
+def test_a_service_that_died_is_started_again_and_nothing_else_is_done() -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    standing_release(Spec("demo"), world, facts)
+    world.crash("llm")
+    assert [type(action).__name__ for action in look(Spec("demo"), facts, world).actions] == ["StartProcess"]
+
+
+UNIT = "provision-llm.service"
+
+
+def test_a_unit_edited_by_hand_is_restored_and_in_force() -> None:
+    world, facts, spec = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB"), Spec("demo", target="systemd")
+    standing_release(spec, world, facts)
+    ours, before = world.units[UNIT], {*world.running}
+    world.edit(UNIT, ours.replace("LimitNOFILE=", "LimitNOFILE=1"))
+    told = [str(action) for action in look(spec, facts, world).actions]
+    assert any(UNIT in line and line.startswith("install") for line in told)
+    apply(look(spec, facts, world), world)
+    assert world.units[UNIT] == world.read[UNIT] == ours
+    assert before.isdisjoint(world.running)
+    assert look(spec, facts, world).actions == ()
+
+
+def test_a_service_that_would_not_start_with_the_machine_is_enabled_and_left_running() -> None:
+    world, facts, spec = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB"), Spec("demo", target="systemd")
+    standing_release(spec, world, facts)
+    world.enabled.clear()
+    assert [str(action) for action in look(spec, facts, world).actions] == [f"systemctl enable {UNIT}"]
+    apply(look(spec, facts, world), world)
+    assert look(spec, facts, world).actions == ()
+
+
+@pytest.mark.parametrize("mishap", ["lose", "fail"])
+def test_down_leaves_nothing_to_systemd_whatever_became_of_the_unit(mishap: str) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    standing_release(Spec("demo", target="systemd"), world, facts)
+    world.lose(UNIT) if mishap == "lose" else world.fail("llm")
+    gone = diff.takes_down(world.survey(), TARGETS, PLACE, diff.MADE, active=True)
+    roll_out(gone, world, Notes(), 2, (), Silent())
+    assert (world.running, world.units, world.read, world.enabled, world.failed) == ({}, {}, {}, set(), set())
+    assert diff.takes_down(world.survey(), TARGETS, PLACE, diff.MADE, active=False) == ()
+
+
+def test_links_point_at_blobs_that_are_there() -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    wanted = look(Spec("demo"), facts, world)
+    links = [action for action in wanted.actions if isinstance(action, LinkFile)]
+    assert links
+    assert len(links) == len(wanted.plan.model.files if wanted.plan.model else ())
+
+
+@pytest.mark.parametrize("cut", range(12))
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_cut_off_after_any_effect_the_next_run_ends_in_the_new_state(target: str, cut: int) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 16 GiB")
+    standing_release(Spec("demo", target=target), world, facts)
+    spec = Spec("demo", target=target, concurrency=1)
+    roll_out(look(spec, facts, world).actions[:cut], world, Notes(), 2, (), Silent())
+    wanted = look(spec, facts, world)
+    apply(wanted, world)
+    assert wanted.release is not None
+    assert look(spec, facts, world).actions == ()
+    assert {one.digest for one in world.running.values()} == {wanted.release.digest}

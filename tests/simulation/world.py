@@ -1,0 +1,190 @@
+"""A machine made up in memory: effects change it, a survey reads it. `tests/contract` holds it to the real one."""
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from provisioner.model.plan import WeightFile
+from provisioner.model.plugins import Place
+from provisioner.model.release import (
+    Action,
+    Activate,
+    Download,
+    LinkFile,
+    MakeKey,
+    MakeModel,
+    Release,
+    RemoveFile,
+    RemoveTree,
+    Running,
+    RunTool,
+    Standing,
+    StartProcess,
+    StopProcess,
+    TakeFile,
+    WriteFile,
+    WriteRelease,
+)
+
+WANTS = "multi-user.target.wants"
+
+
+def _service_of(unit: str) -> str:
+    return unit.removeprefix("provision-").removesuffix(".service")
+
+
+class SimulatedWorld:
+    """Hands and survey in one. What the real world refuses, this one refuses too."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.current: str | None = None
+        self.releases: dict[str, Release] = {}
+        self.running: dict[int, Running] = {}
+        self.blobs: set[str] = set()
+        self.keys: set[str] = set()
+        self.links: set[str] = set()
+        self.units: dict[str, str] = {}
+        self.read: dict[str, str] = {}
+        """What systemd read at the last `daemon-reload`: it starts this, and not what lies in the file since."""
+        self.enabled: set[str] = set()
+        self.failed: set[str] = set()
+        self.logs: set[str] = set()
+        self.leftovers: set[str] = set()
+        self.done: list[str] = []
+        self.next_pid = 100
+
+    def survey(self) -> Standing:
+        return Standing(
+            current=self.releases.get(self.current) if self.current else None,
+            running=tuple(sorted(self.running.values(), key=lambda one: (one.service, one.started))),
+            blobs=frozenset(self.blobs),
+            keys=frozenset(self.keys),
+            folders=frozenset(self.releases),
+            links=frozenset(self.links),
+            units=frozenset(self.units.items()),
+            leftovers=tuple(sorted(self.leftovers)),
+            trees=self._trees(),
+            enabled=frozenset(f"{WANTS}/{name}" for name in self.enabled),
+        )
+
+    def _trees(self) -> frozenset[str]:
+        full = {
+            "releases": self.releases, "blobs": self.blobs, "models": self.links, "secrets": self.keys, "logs": self.logs,
+        }  # fmt: skip
+        return frozenset(f"{self.place.state}/{name}" for name, content in full.items() if content)
+
+    def carry_out(self, action: Action) -> None:  # noqa: C901 - one case an effect
+        self.done.append(str(action))
+        match action:
+            case MakeKey(path):
+                self.keys.add(path)
+            case MakeModel(file) | TakeFile(file) | Download(file):
+                self.blobs.add(self._hash(file))
+            case LinkFile(blob, path):
+                if blob.rsplit("/", 1)[1] not in self.blobs:
+                    raise FileNotFoundError(blob)
+                self.links.add(path)
+            case WriteRelease(release):
+                self.releases[release.digest] = release
+            case StopProcess(pid=pid):
+                self.running.pop(pid, None)
+            case StartProcess(service, digest):
+                self._start(service, digest, "process")
+            case WriteFile(path, content):
+                self.units[path.removeprefix(self.place.unit_folder + "/")] = content
+            case RemoveFile(path):
+                self.units.pop(path.removeprefix(self.place.unit_folder + "/"), None)
+                self.enabled.discard(path.removeprefix(f"{self.place.unit_folder}/{WANTS}/"))
+            case RunTool(argv):
+                self._systemctl([word for word in argv[1:] if word != "--user"])
+            case Activate(digest):
+                self.current = digest
+            case RemoveTree(path):
+                self._remove(path)
+
+    @staticmethod
+    def _hash(file: WeightFile) -> str:
+        return file.sha256 or f"{abs(hash(file.name)):064x}"[:64]
+
+    def _start(self, service: str, digest: str, target: str) -> None:
+        if digest not in self.releases:
+            return  # Its keeper finds no unit and ends at once.
+        wanted = next(one for one in self.releases[digest].services if one.name == service)
+        ports = {
+            port for one in self.running.values() for known in self.releases[one.digest].services
+            if known.name == one.service for port in (known.port,)
+        }  # fmt: skip
+        if wanted.port in ports:
+            raise OSError(f"port {wanted.port} is taken")
+        self.next_pid += 1
+        self.logs.add(service)
+        self.running[self.next_pid] = Running(service, digest, target, self.next_pid, self.next_pid, "S")
+
+    def _systemctl(self, words: list[str]) -> None:
+        match [word for word in words if not word.startswith("--")]:
+            case ["daemon-reload"]:
+                self.read = dict(self.units)
+            case ["reset-failed", pattern]:
+                self.failed -= {name for name in self.failed if fnmatchcase(name, pattern)}
+            case ["stop", name] if name in self.read:
+                self._stop(name)
+            case ["stop", pattern] if "[" in pattern:
+                for name in [*self.read]:
+                    if fnmatchcase(name, pattern):
+                        self._stop(name)
+            case ["enable", name] if name in self.units:
+                self.enabled.add(name)
+            case ["disable", name] if name in self.units:
+                self.enabled.discard(name)
+                self._stop(name)
+            case ["restart", name] if name in self.read:
+                self._stop(name)
+                digest = next(digest for digest in self.releases if digest in self.read[name])
+                self._start(_service_of(name), digest, "systemd")
+            case _:
+                raise FileNotFoundError(f"systemctl {' '.join(words)}: there is no such unit")
+
+    def _stop(self, name: str) -> None:
+        """Those of other targets are none of systemd's business."""
+        self.running = {
+            pid: one for pid, one in self.running.items()
+            if (one.service, one.target) != (_service_of(name), "systemd")
+        }  # fmt: skip
+
+    def _remove(self, path: str) -> None:
+        name = path.removeprefix(self.place.state + "/")
+        self.leftovers.discard(path)
+        folders: dict[str, dict[str, Release] | set[str]] = {
+            "releases": self.releases,
+            "blobs": self.blobs,
+            "models": self.links,
+            "secrets": self.keys,
+            "logs": self.logs,
+        }
+        if name in folders:
+            folders[name].clear()
+        elif name.startswith("releases/"):
+            self.releases.pop(name.removeprefix("releases/"), None)
+
+    def edit(self, unit: str, text: str) -> None:
+        """An administrator's hand in a unit file, and `systemctl daemon-reload` after it."""
+        self.units[unit] = text
+        self.read = dict(self.units)
+
+    def lose(self, unit: str) -> None:
+        """A unit file that somebody removed; its service runs on, and its link leads nowhere."""
+        del self.units[unit]
+
+    def fail(self, service: str) -> None:
+        """A program that died under systemd, which gave it up."""
+        self.crash(service)
+        self.failed.add(f"provision-{service}.service")
+
+    def crash(self, service: str) -> None:
+        """A program that died of itself."""
+        self.running = {pid: one for pid, one in self.running.items() if one.service != service}
+
+    def freeze(self, service: str) -> None:
+        self.running = {
+            pid: replace(one, state="T") if one.service == service else one for pid, one in self.running.items()
+        }

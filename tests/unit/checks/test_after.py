@@ -1,0 +1,112 @@
+"""The rules over what running services answered: each fires on its case, and all stay silent on a sound one."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import pytest
+
+from provisioner.catalog import scan
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Completion, Finding, Observed, ServiceObserved
+from provisioner.model.plugins import Check, View
+from provisioner.model.spec import Spec
+from tests.unit.planning.samples import PLACE, altered, machine, plan
+
+CHECKS = cast(Mapping[str, Check], scan("provisioner.checks", "CHECK"))
+AFTER = sorted(name for name, check in CHECKS.items() if check.stage == "after")
+MACHINE = machine("8 cores, 32 GiB")
+PLAN = plan(MACHINE, Spec(profile="demo"))
+SERVICE = PLAN.services[0]
+SOUND = ServiceObserved(
+    name=SERVICE.name,
+    pid=4711,
+    process_state="S",
+    health=200,
+    models=(SERVICE.model_name,),
+    context=SERVICE.context,
+    completion=Completion(200, (0.01, 0.02, 0.03), " one two three", 3),
+    status_without_key=401,
+    status_with_wrong_key=401,
+)
+SILENT = Unknown("no answer within 5 s")
+
+
+def found(**changes: object) -> list[Finding]:
+    seen = Observed((altered(SOUND, changes),))
+    view = View(PLAN, MACHINE, seen, {}, PLACE.state)
+    return [finding for name in AFTER for finding in CHECKS[name].run(view)]
+
+
+def test_there_are_eight() -> None:
+    assert AFTER == [
+        "answers", "context_effective", "health", "key_required", "model_listed", "not_wedged", "process_alive",
+        "wrong_key_refused",
+    ]  # fmt: skip
+
+
+def test_a_sound_service_raises_nothing() -> None:
+    assert found() == []
+    assert found(context=SERVICE.context + 256) == []
+    assert found(status_without_key=403, status_with_wrong_key=403) == []
+
+
+def test_nothing_observed_raises_nothing() -> None:
+    assert [finding for name in AFTER for finding in CHECKS[name].run(View(PLAN, MACHINE, None, {}, ""))] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "words"),
+    [
+        ("process-alive", {"process_state": None, "log_tail": ("bad luck", "out of memory")}, "out of memory"),
+        ("process-alive", {"process_state": "Z"}, "does not run"),
+        ("health", {"health": 503}, "status 503"),
+        ("health", {"health": Unknown("nobody listens on the port")}, "nobody listens"),
+        ("model-listed", {"models": ("another",)}, f"and not {SERVICE.model_name}"),
+        ("model-listed", {"models": ()}, "no model"),
+        ("model-listed", {"models": SILENT}, "could not be listed"),
+        ("answers", {"completion": SILENT}, "no answer within"),
+        ("answers", {"completion": Completion(500, (), "", 0, "out of memory")}, "status 500: out of memory"),
+        ("answers", {"completion": Completion(200, (), "", 0)}, "empty"),
+        ("answers", {"completion": Completion(200, (0.1,), "x", 1)}, "does not advance"),
+        ("answers", {"completion": Completion(200, (0.1, 0.2), "x y", 2, "the stream broke off")}, "broke off"),
+        ("answers", {"completion": Completion(200, (9e9, 9e9), "x y", 2)}, "are allowed"),
+        ("context-effective", {"context": SERVICE.context - 1}, "were promised"),
+        ("context-effective", {"context": SILENT}, "could not be asked"),
+        ("key-required", {"status_without_key": 200}, "is not refused"),
+        ("key-required", {"status_without_key": SILENT}, "could not be tried"),
+        ("wrong-key-refused", {"status_with_wrong_key": 200}, "is not refused"),
+        ("wrong-key-refused", {"status_with_wrong_key": SILENT}, "could not be tried"),
+        ("not-wedged", {"process_state": "T"}, "is stopped"),
+        ("not-wedged", {"completion": SILENT}, "no token came in time"),
+        ("not-wedged", {"completion": Completion(200, (), "", 0, "no token within 5 s")}, "no token came in time"),
+    ],
+)
+def test_each_rule_fires(rule: str, changes: dict[str, object], words: str) -> None:
+    findings = [finding for finding in found(**changes) if finding.id == rule]
+    assert len(findings) == 1
+    finding = findings[0]
+    assert finding.level == "error"
+    assert words in finding.message
+    assert finding.message.startswith(PLAN.hostname)
+    assert finding.fix
+
+
+def test_a_stopped_process_names_the_way_out() -> None:
+    wedged = next(finding for finding in found(process_state="T", health=SILENT) if finding.id == "not-wedged")
+    assert wedged.fix.startswith("kill -CONT 4711")
+
+
+@pytest.mark.parametrize(("state", "rule"), [("T", "not-wedged"), (None, "process-alive")])
+def test_a_stopped_or_gone_process_is_told_once(state: str | None, rule: str) -> None:
+    silent = dict.fromkeys(
+        ("health", "models", "context", "completion", "status_without_key", "status_with_wrong_key"), SILENT
+    )
+    assert [finding.id for finding in found(process_state=state, **silent)] == [rule]
+
+
+def test_an_open_door_is_told_even_when_the_process_is_not_ours() -> None:
+    assert "key-required" in {finding.id for finding in found(process_state=None, status_without_key=200)}
+
+
+def test_a_refused_key_is_an_answer_and_no_wedge() -> None:
+    assert "not-wedged" not in {finding.id for finding in found(completion=Completion(401, (), "", 0, "no"))}

@@ -1,0 +1,248 @@
+"""The rules that are checked before anything is done: each fires on its case, and stays silent on a sound machine."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import pytest
+
+from provisioner.catalog import scan
+from provisioner.model.facts import Accelerator, Filesystem, HostFacts, PciDevice, Unknown
+from provisioner.model.plan import Finding, WeightFile
+from provisioner.model.plugins import Check, ServiceManager, View
+from provisioner.model.record import fields, replace
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from tests.unit.planning.samples import GIB, PLACE, altered, local, machine, plan, with_backends, with_limits
+
+CHECKS = cast(Mapping[str, Check], scan("provisioner.checks", "CHECK"))
+BEFORE = sorted(name for name, check in CHECKS.items() if check.stage == "before")
+NOW = 1_795_000_000
+LITE = Spec(profile="lite")
+LITE_NAME = "DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf"
+
+
+def sound(facts: HostFacts | None = None) -> HostFacts:
+    facts = facts or machine("8 cores, 32 GiB")
+    return replace(facts, software=replace(facts.software, clock_unix=NOW, clock_synchronised=True))
+
+
+def view(
+    facts: HostFacts, spec: Spec = LITE, shelf: Shelf | None = None, taken: Mapping[int, str] | None = None
+) -> View:
+    return View(plan(facts, spec, shelf), facts, None, taken or {}, PLACE.state)
+
+
+def findings(name: str, seen: View) -> list[Finding]:
+    return list(CHECKS[name].run(seen))
+
+
+def disk(free: int, mount: str = "/", **changes: object) -> Filesystem:
+    return altered(Filesystem(mount, "/dev/vda1", "ext4", 100 * GIB, free, 1_000_000, read_only=False), changes)
+
+
+def card(facts: HostFacts) -> Accelerator:
+    found = facts.accelerators["nvidia"]
+    assert not isinstance(found, Unknown)
+    return found[0]
+
+
+def with_card(**changes: object) -> HostFacts:
+    facts = sound(with_backends(machine("1x RTX 4090, 64 GiB"), "cpu", "cuda"))
+    return replace(facts, accelerators={"nvidia": (altered(card(facts), changes),)})
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_sound_machine_has_no_findings(name: str) -> None:
+    assert findings(name, view(sound())) == []
+    assert findings(name, view(with_card(persistence=True, row_remap="ok", ecc_errors=0))) == []
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_nothing_unknown_makes_a_check_raise(name: str) -> None:
+    facts = machine("1x RTX 4090, 64 GiB")
+    unknown = Unknown("it could not be asked")
+    blank = {
+        one.name: unknown for one in fields(facts) if one.name not in ("software", "sources", "assumed", "accelerators")
+    }
+    software = {one.name: unknown for one in fields(facts.software) if one.name != "systemd_user"}
+    blind = altered(
+        facts, {**blank, "accelerators": {"nvidia": unknown}, "software": altered(facts.software, software)}
+    )
+    assert not [one for one in findings(name, view(blind, Spec(profile="demo"))) if one.level == "error"]
+
+
+def test_too_little_disk_for_weights_and_runtime() -> None:
+    (found,) = findings("disk_space", view(replace(sound(), filesystems=(disk(1 * GIB),))))
+    assert found.level == "error"
+    assert "1.1 GiB of weights and 0.5 GiB for the runtime" in found.message
+    assert found.fix
+
+
+def test_weights_on_the_same_file_system_take_no_space() -> None:
+    shelf = Shelf(local=(local(f"/data/{LITE_NAME}", GIB),))
+    same = replace(sound(), filesystems=(disk(1 * GIB),))
+    assert findings("disk_space", view(same, LITE, shelf)) == []
+    apart = replace(sound(), filesystems=(disk(1 * GIB), disk(50 * GIB, "/data")))
+    assert [one.level for one in findings("disk_space", view(apart, LITE, shelf))] == ["error"]
+    stored = Shelf(local=(local(f"{PLACE.state}/models/abc/{LITE_NAME}", GIB, "ab" * 32),))
+    assert findings("disk_space", view(apart, LITE, stored)) == []
+
+
+def test_few_inodes_are_a_warning() -> None:
+    facts = replace(sound(), filesystems=(disk(50 * GIB, free_inodes=12),))
+    assert [one.level for one in findings("disk_space", view(facts))] == ["warning"]
+
+
+def test_memory_that_went_away_since_the_plan() -> None:
+    before = view(sound())
+    later = machine("8 cores, 1 GiB")
+    (found,) = findings("memory_free", replace(before, facts=later))
+    assert found.level == "error"
+
+
+def test_a_limit_below_the_need_is_an_error() -> None:
+    spec = Spec(profile="lite", settings={"memory_max_bytes": "1000000"})
+    (found,) = findings("memory_free", view(sound(), spec))
+    assert "--set memory_max_bytes=" in found.fix
+
+
+def test_a_taken_port_names_its_owner() -> None:
+    (found,) = findings("ports_free", view(sound(), taken={8000: "nginx (process 812)"}))
+    assert found.message == "port 8000 is taken by nginx (process 812)"
+    assert findings("ports_free", view(sound(), taken={8080: "nginx"})) == []
+
+
+def test_a_low_limit_of_open_files() -> None:
+    facts = with_limits(sound())
+    limits = facts.limits
+    assert not isinstance(limits, Unknown)
+    low = replace(facts, limits=replace(limits, open_files=256))
+    (found,) = findings("open_files", view(low))
+    assert (found.level, "ulimit -n 1024" in found.fix) == ("error", True)
+
+
+def test_a_clock_before_this_program_is_an_error_only_where_something_is_downloaded() -> None:
+    facts = sound()
+    wrong = replace(facts, software=replace(facts.software, clock_unix=0))
+    assert [one.level for one in findings("clock", view(wrong))] == ["error"]
+    assert [one.level for one in findings("clock", view(wrong, Spec(profile="demo")))] == ["warning"]
+
+
+def test_a_clock_that_nobody_keeps_in_step_is_a_warning() -> None:
+    facts = sound()
+    loose = replace(facts, software=replace(facts.software, clock_synchronised=False))
+    assert [one.level for one in findings("clock", view(loose))] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("home", "level"),
+    [(disk(50 * GIB, read_only=True), "error"), (disk(50 * GIB, type="tmpfs"), "warning")],
+)
+def test_a_state_folder_that_cannot_be_written_or_does_not_last(home: Filesystem, level: str) -> None:
+    assert [one.level for one in findings("state_writable", view(replace(sound(), filesystems=(home,))))] == [level]
+
+
+def pci(device: str = "2684", kind: str = "0300") -> PciDevice:
+    return PciDevice(
+        "0000:01:00.0", "10de", device, kind, "NVIDIA", "GeForce RTX 4090", None, None, None, None, None, None
+    )
+
+
+def test_a_card_on_the_bus_without_a_driver_is_told() -> None:
+    reason = Unknown("NVML: libnvidia-ml.so.1 was not found")
+    facts = replace(sound(), pci=(pci(),), accelerators={"nvidia": reason})
+    (found,) = findings("driver_present", view(facts, Spec(profile="demo")))
+    assert found.level == "warning"
+    assert "GeForce RTX 4090" in found.message
+    assert "libnvidia-ml" in found.message
+
+
+def test_a_bridge_of_nvidias_is_no_card() -> None:
+    assert findings("driver_present", view(replace(sound(), pci=(pci(kind="0680"),)))) == []
+
+
+def test_fewer_cards_than_the_bus_shows() -> None:
+    facts = replace(with_card(), pci=(pci(), pci()))
+    (found,) = findings("driver_present", view(facts))
+    assert (found.level, "2 NVIDIA devices" in found.message) == ("warning", True)
+
+
+def test_persistence_mode_off_is_told_more_loudly_for_a_card_in_use() -> None:
+    assert [one.level for one in findings("persistence_mode", view(with_card(persistence=False)))] == ["warning"]
+    unused = view(with_card(persistence=False), Spec(profile="demo"))
+    assert [one.level for one in findings("persistence_mode", unused)] == ["note"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({"row_remap": "failed: replace the card"}, "error"),
+        ({"row_remap": "pending: reset the card"}, "warning"),
+        ({"ecc_errors": 3}, "warning"),
+    ],
+)
+def test_a_card_with_memory_errors(changes: dict[str, object], level: str) -> None:
+    assert [one.level for one in findings("device_health", view(with_card(**changes)))] == [level]
+    unused = view(with_card(**changes), Spec(profile="demo"))
+    assert [one.level for one in findings("device_health", unused)] == ["warning"]
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_check_names_itself_in_its_findings(name: str) -> None:
+    seen = view(replace(sound(), filesystems=(disk(1, read_only=True),)), taken={8000: "x"})
+    assert all(one.id == name and one.message and one.fix for one in findings(name, seen))
+
+
+def test_a_refused_plan_is_checked_as_well() -> None:
+    seen = view(replace(sound(machine("2 cores, 1 GiB")), filesystems=(disk(1),)))
+    assert seen.plan.verdict == "refused"
+    assert [one.level for name in BEFORE for one in findings(name, seen)] == ["error"]
+    assert isinstance(seen.plan.model.files[0] if seen.plan.model else None, WeightFile)
+
+
+def test_systemd_is_asked_for_where_it_does_not_run() -> None:
+    facts, spec = sound(), Spec(profile="demo", target="systemd")
+    without = replace(facts, software=replace(facts.software, systemd=None))
+    assert [one.level for one in findings("service_manager", view(without, spec))] == ["error"]
+    assert [one.level for one in findings("service_manager", view(facts, spec))] == ["warning"]
+    running = replace(facts, software=replace(facts.software, systemd="running"))
+    assert findings("service_manager", view(running, spec)) == []
+
+
+def under_systemd(**changes: object) -> View:
+    """A plan for systemd on a machine that systemd runs, for a user who may leave services running."""
+    facts = sound()
+    facts = replace(facts, software=replace(facts.software, systemd="running"))
+    found = ServiceManager("ada", answers=True, lingers=True, folder="/units", writable=True, others=())
+    return replace(view(facts, Spec(profile="lite", target="systemd")), service_manager=altered(found, changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "fix"),
+    [
+        ({"lingers": False, "answers": False}, "log-out", "loginctl enable-linger ada"),
+        ({"answers": False}, "does not run", "loginctl enable-linger ada"),
+        ({"writable": False}, "/units: no unit can be written", "--target process"),
+        ({"others": ("provision-llm.service",)}, "/units/provision-llm.service", "move the file away"),
+        ({"others": ("provision.slice",)}, "/units/provision.slice", "move the file away"),
+    ],
+)
+def test_a_service_manager_that_would_not_do(changes: dict[str, object], words: str, fix: str) -> None:
+    (finding,) = findings("service_manager", under_systemd(**changes))
+    assert finding.level == "error"
+    assert words in finding.message
+    assert fix in finding.fix
+
+
+def test_a_service_manager_that_does() -> None:
+    assert findings("service_manager", under_systemd()) == []
+    assert findings("service_manager", under_systemd(others=("provision-other.service",))) == []
+
+
+def test_processors_that_are_not_there_are_named() -> None:
+    bound = Spec(profile="lite", settings={"cpus": "2-3,99"})
+    (found,) = findings("cpus_there", view(sound(), bound))
+    assert found.level == "error"
+    assert "99" in found.message
+    assert "--set cpus=0-7" in found.fix
+    assert findings("cpus_there", view(sound(), Spec(profile="lite", settings={"cpus": "0-7"}))) == []

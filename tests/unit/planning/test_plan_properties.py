@@ -1,0 +1,120 @@
+"""What holds for every machine: budgets are kept, memory never harms, remedies work, nothing unknown crashes."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
+from provisioner.model.plan import Change, Plan
+from provisioner.model.record import fields, replace
+from provisioner.model.spec import Spec
+from provisioner.planning.changes import with_more_memory
+from provisioner.planning.document import plan_document
+from tests.unit.planning.samples import CATALOG, GIB, altered, machine, plan, with_backends
+
+PROFILES = sorted(CATALOG.profiles)
+CARDS = ("", "1x RTX 3060, ", "1x RTX 4090, ", "2x L40S, ", "1x A100 80GB PCIe, ", "1x H200, ", "1x K100-AI, ")
+UNKNOWN = Unknown("it could not be asked")
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> HostFacts:
+    card, cores = draw(st.sampled_from(CARDS)), draw(st.integers(1, 256))
+    gib = draw(st.integers(1, 2048))
+    facts = machine(f"{card}{draw(st.integers(1, 4))} sockets, {cores} cores, {gib} GiB")
+    limit = draw(st.none() | st.integers(256 << 20, 64 * GIB))
+    facts = replace(facts, limits=Limits(draw(st.none() | st.floats(0.1, 64)), limit, 0, 1024, None, "/box"))
+    return with_backends(facts, "cpu") if draw(st.booleans()) else facts
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Spec:
+    placement = draw(st.none() | st.sampled_from(("device", "split", "host")))
+    return Spec(
+        profile=draw(st.sampled_from(PROFILES)),
+        context=draw(st.none() | st.integers(1, 1 << 17)),
+        concurrency=draw(st.none() | st.integers(1, 32)),
+        precision=draw(st.none() | st.sampled_from(("q4_k_m", "q8_0", "bf16"))),
+        settings={} if placement is None else {"placement": placement},
+    )
+
+
+@st.composite
+def half_known(draw: st.DrawFn) -> HostFacts:
+    """A machine of which any fact may be unknown, alone or with others."""
+    facts = draw(machines())
+    lost = [
+        field.name for field in fields(facts) if field.name not in ("software", "sources", "assumed", "accelerators")
+    ]
+    changes: dict[str, object] = {name: UNKNOWN for name in lost if draw(st.booleans())}
+    if draw(st.booleans()):
+        changes["accelerators"] = {"nvidia": UNKNOWN}
+    software = {
+        field.name: UNKNOWN for field in fields(facts.software) if field.name != "systemd_user" and draw(st.booleans())
+    }
+    return altered(facts, {**changes, "software": altered(facts.software, software)})
+
+
+@settings(deadline=None)
+@given(machines(), specs())
+def test_a_plan_that_fits_never_exceeds_a_budget(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    assert (
+        made.memory is None or made.verdict == "refused" or all(one.free_bytes >= 0 for one in made.memory.per_device)
+    )
+    for one in made.memory.per_device if made.memory else ():
+        parts = one.weights_bytes + one.kv_cache_bytes + one.activation_bytes + one.overhead_bytes
+        assert parts + one.free_bytes == one.budget_bytes <= one.total_bytes
+    assert (made.verdict == "fits") == bool(made.services) == (not made.binding)
+
+
+@settings(deadline=None)
+@given(machines(), specs(), st.integers(1, 512), st.sampled_from(("host", "nvidia:0")))
+def test_more_memory_never_turns_a_fit_into_a_refusal(facts: HostFacts, spec: Spec, gib: int, where: str) -> None:
+    if plan(facts, spec).verdict == "fits":
+        assert plan(with_more_memory(facts, where, gib * GIB), spec).verdict == "fits"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(machines(), specs())
+def test_every_change_that_a_refusal_names_gives_a_plan_that_fits(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    assert made.verdict == "refused" or not made.cheapest_changes
+    for change in made.cheapest_changes:
+        assert _changed(facts, spec, change).verdict == "fits", change
+
+
+def _changed(facts: HostFacts, spec: Spec, change: Change) -> Plan:
+    if not change.flags:
+        gib, _, device = change.change.partition(" GiB more memory on ")
+        return plan(with_more_memory(facts, device, int(gib) * GIB), spec)
+    option, value = change.flags
+    if option == "--set":
+        key, _, word = value.partition("=")
+        return plan(facts, replace(spec, settings={**spec.settings, key: word}))
+    name = option.removeprefix("--")
+    return plan(facts, altered(spec, {name: int(value) if value.isdecimal() else value}))
+
+
+@settings(deadline=None)
+@given(half_known(), specs())
+def test_nothing_unknown_crashes_a_plan_or_makes_it_fit_by_luck(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    if isinstance(facts.memory, Unknown):
+        assert made.verdict == "refused"
+    assert plan_document(made, ())["verdict"] == made.verdict
+
+
+@settings(deadline=None)
+@given(machines(), specs())
+def test_planning_twice_gives_the_same_plan(facts: HostFacts, spec: Spec) -> None:
+    assert plan(facts, spec) == plan(facts, spec)
+
+
+@settings(deadline=None)
+@given(machines())
+def test_what_auto_chose_fits_when_it_is_named(facts: HostFacts) -> None:
+    made = plan(facts)
+    if made.verdict == "fits":
+        named = plan(facts, Spec(profile=made.profile))
+        assert (named.verdict, named.services) == ("fits", made.services)
+    assert isinstance(facts.memory, Memory)

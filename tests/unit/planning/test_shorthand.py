@@ -1,0 +1,134 @@
+"""A machine in one line: what is said, what is taken as enough, and what is not understood."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioner.errors import BadInput
+from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
+from provisioner.planning.devices import named
+from tests.unit.planning.samples import CATALOG, GIB, machine
+
+
+def cards(facts: HostFacts) -> tuple[Accelerator, ...]:
+    return tuple(card for found in facts.accelerators.values() if not isinstance(found, Unknown) for card in found)
+
+
+def test_the_line_of_the_design() -> None:
+    facts = machine("8x RTX 4090, 2 sockets, 128 cores, 512 GiB, 2 nodes, nvlink=no")
+    assert isinstance(facts.cpu, Cpu)
+    assert isinstance(facts.memory, Memory)
+    assert (facts.cpu.sockets, facts.cpu.cores, facts.memory.total_bytes) == (2, 128, 512 * GIB)
+    assert [card.name for card in cards(facts)] == ["NVIDIA GeForce RTX 4090"] * 8
+    assert {link.kind for card in cards(facts) for link in card.links} == {"pcie"}
+    assert not isinstance(facts.numa, Unknown)
+    assert len(facts.numa) == 2
+    assert set(facts.assumed) == {"filesystems", "software.runtime"}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("RTX 4090", "rtx4090-24g"), ("rtx4090", "rtx4090-24g"), ("NVIDIA GeForce RTX 4090", "rtx4090-24g"),
+        ("rtx4090-48g-mod", "rtx4090-48g-mod"), ("RTX 4090 D", "rtx4090d-24g"), ("H20-3e", "h20-3e-141g"),
+        ("A100 80GB SXM", "a100-sxm-80g"), ("A100 80GB PCIe", "a100-pcie-80g"), ("V100 SXM2 32GB", "v100-sxm2-32g"),
+        ("K100-AI", "hygon-k100-ai"), ("K100_AI", "hygon-k100-ai"), ("H200", "h200-sxm-141g"), ("H20", "h20-96g"),
+        ("H100 SXM", "h100-sxm-80g"), ("H100 PCIe", "h100-pcie-80g"), ("L40S", "l40s-48g"), ("l4", "l4-24g"),
+        ("910B4", "ascend-910b4"), ("Ascend 910B3", "ascend-910b3"), ("MI300X", "mi300x-192g"), ("P800", "kunlun-p800"),
+        ("RTX PRO 6000", "rtx-pro-6000-bw-96g"), ("RTX 5090", "rtx5090-32g"), ("B200", "b200-180g"), ("A800", "a800-80g"),
+    ],
+)  # fmt: skip
+def test_names_are_understood_as_people_write_them(name: str, entry: str) -> None:
+    assert cards(machine(f"1x {name}"))[0].name == CATALOG.accelerator(entry).name
+    assert cards(machine(f"1x {name}"))[0].memory_bytes == CATALOG.accelerator(entry).memory_bytes
+
+
+@pytest.mark.parametrize("entry", sorted(CATALOG.accelerators))
+def test_every_id_of_the_catalog_names_its_entry(entry: str) -> None:
+    assert named(CATALOG, entry) == (entry,)
+    assert named(CATALOG, entry.upper().replace("-", " ")) == (entry,)
+
+
+@pytest.mark.parametrize("text", ["2x RTX 4090", "2 x RTX 4090", "RTX 4090 x2", "2× RTX 4090", " 2X rtx-4090 "])
+def test_counts_are_written_in_several_ways(text: str) -> None:
+    assert len(cards(machine(text))) == 2
+
+
+def test_cards_of_two_kinds_are_counted_on() -> None:
+    found = cards(machine("2x L40S, 1x H200, 256 GiB"))
+    assert [(card.index, card.name) for card in found] == [(0, "NVIDIA L40S"), (1, "NVIDIA L40S"), (2, "NVIDIA H200")]
+
+
+def test_what_is_not_said_is_assumed_and_listed() -> None:
+    facts = machine("2x RTX 4090")
+    assert set(facts.assumed) == {
+        "cpu.sockets", "cpu.cores", "memory.total_bytes", "filesystems", "accelerators.links", "software.runtime",
+    }  # fmt: skip
+    assert isinstance(facts.memory, Memory)
+    assert facts.memory.total_bytes >= 2 * 2 * 23 * GIB
+
+
+def test_a_machine_without_cards() -> None:
+    assert cards(machine("no gpu, 2 cores, 8 GB")) == ()
+    assert cards(machine("2 cores, 8 GB")) == ()
+
+
+def test_disks_and_memory_are_told_apart() -> None:
+    facts = machine("8 cores, 64 GB RAM, 2 TB disk")
+    assert isinstance(facts.memory, Memory)
+    assert not isinstance(facts.filesystems, Unknown)
+    assert (facts.memory.total_bytes, facts.filesystems[0].free_bytes) == (64 * GIB, 2 << 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fix"),
+    [
+        ("2x RTX 4091", "`RTX 4091` is no known accelerator", "rtx4090"),
+        ("8 elephants", "is no known accelerator", "did you mean"),
+        ("", "describes no machine", "RTX 4090"),
+        ("nvlink=maybe", "was not understood", "nvlink=no"),
+        ("0x RTX 4090", "a count from 1 to 64", "--hardware"),
+        ("2.5 cores", "a whole number from 1 to 8192", "--hardware"),
+        ("A100", "may be", "name one"),
+    ],
+)
+def test_what_is_not_understood_is_refused(text: str, message: str, fix: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        machine(text)
+    assert message in caught.value.message
+    assert fix in caught.value.fix
+
+
+def understood(text: str) -> HostFacts | BadInput:
+    """Any other exception is a traceback for a typing mistake, and fails the test."""
+    try:
+        return machine(text)
+    except BadInput as error:
+        return error
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_machine_or_bad_input(text: str) -> None:
+    assert isinstance(understood(text), HostFacts | BadInput)
+
+
+WORDS = (
+    "8x",
+    "RTX 4090",
+    "H200",
+    "128 cores",
+    "0 cores",
+    "1e9 GiB",
+    "99999999999 GiB",
+    "2 sockets",
+    ".",
+    "=",
+    "nvlink=yes",
+    "×",
+    "1 1",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=8).map(", ".join))
+def test_any_mix_of_words_is_a_machine_or_bad_input(text: str) -> None:
+    assert isinstance(understood(text), HostFacts | BadInput)

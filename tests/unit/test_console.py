@@ -1,0 +1,139 @@
+"""What is known of terminals: when there is colour, how wide lines are, what happens to a stream that fails."""
+
+import io
+import os
+import pty
+from collections.abc import Iterator, Mapping
+from typing import TextIO
+
+import pytest
+
+from provisioner.console import Screen
+from provisioner.errors import RunFailed
+from provisioner.views.layout import Look, clipped, columns, count, duration, harmless, meter, size, table, wrapped
+
+COLOURFUL = {"TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def terminal() -> Iterator[TextIO]:
+    """The near end of a real terminal; what is written is thrown away."""
+    far, near = pty.openpty()
+    with open(near, "w", encoding="utf-8") as stream:
+        yield stream
+    os.close(far)
+
+
+def look(stream: TextIO, environment: Mapping[str, str]) -> Look:
+    return Screen(stream, io.StringIO(), environment).look
+
+
+def test_a_terminal_has_colour(terminal: TextIO) -> None:
+    assert look(terminal, COLOURFUL).colour
+
+
+@pytest.mark.parametrize("environment", [{}, {"TERM": "dumb"}, {**COLOURFUL, "NO_COLOR": "1"}])
+def test_nobody_gets_colour_who_does_not_want_it(terminal: TextIO, environment: Mapping[str, str]) -> None:
+    assert not look(terminal, environment).colour
+
+
+def test_an_empty_no_color_is_none(terminal: TextIO) -> None:
+    assert look(terminal, {**COLOURFUL, "NO_COLOR": ""}).colour
+
+
+def test_a_pipe_has_no_colour() -> None:
+    reader, writer = os.pipe()
+    with open(reader), open(writer, "w", encoding="utf-8") as stream:
+        assert look(stream, COLOURFUL) == Look(100, colour=False, signs=True)
+
+
+@pytest.mark.parametrize(("said", "width"), [("80", 80), ("5", 20), ("0", 100), ("wide", 100), ("", 100)])
+def test_the_width_that_the_environment_tells(said: str, width: int) -> None:
+    assert look(io.StringIO(), {"COLUMNS": said}).width == width
+
+
+def test_the_width_of_a_terminal(terminal: TextIO) -> None:
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(terminal.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", 24, 132, 0, 0))
+    assert look(terminal, COLOURFUL).width == 132
+
+
+def test_signs_only_where_they_can_be_written() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    screen = Screen(stream, io.StringIO(), {})
+    assert not screen.look.signs
+    screen.show("γ ✓")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"\\u03b3 \\u2713\n"
+
+
+def test_a_name_that_is_not_utf8_is_shown_and_not_fatal() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    assert Screen(stream, io.StringIO(), {}).show(os.fsdecode(b"/weights/\xff.gguf"))
+
+
+def test_a_reader_that_has_gone_away_ends_the_showing_and_not_the_run() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as stream:
+        screen = Screen(stream, stream, {})
+        assert not screen.show("x")
+        screen.note("y")
+
+
+def test_a_full_disk_is_an_error() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as stream, pytest.raises(RunFailed, match="No space left on device"):
+        Screen(stream, io.StringIO(), {}).show("x")
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [(0, "0 B"), (512, "512 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (7 * 2**30 + 2**29, "7.5 GiB"),
+     (24 * 2**30, "24 GiB"), (141 * 2**30 + 1, "141 GiB"), (2**40, "1 TiB"), (3 * 2**60, "3072 PiB")],
+)  # fmt: skip
+def test_sizes(amount: int, words: str) -> None:
+    assert size(amount) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 ms"), (0.0451, "45 ms"), (0.9999, "1 s"), (1.04, "1 s"), (3.25, "3.2 s"), (59.96, "1 min 0 s"), (125, "2 min 5 s"), (3599.9, "1 h 0 min"), (4800, "1 h 20 min")],
+)  # fmt: skip
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_counting_words() -> None:
+    assert (count(1, "core"), count(2, "core"), count(1200, "entry", "entries")) == (
+        "1 core",
+        "2 cores",
+        "1,200 entries",
+    )
+
+
+def test_wrapping_never_breaks_a_word() -> None:
+    assert wrapped("a bb ccc", 5) == ["a bb", "ccc"]
+    assert wrapped("abcdefgh i", 4, "> ", "  ") == ["> abcdefgh", "  i"]
+    assert wrapped("", 10) == []
+
+
+def test_wide_letters_take_two_columns() -> None:
+    assert columns("模型") == 4
+    assert columns("e\N{COMBINING ACUTE ACCENT}") == 1
+    assert clipped("模型模型", 5) == "模型…"
+    assert table([("模型", "x"), ("a", "y")], Look(), "") == ["模型  x", "a     y"]
+
+
+def test_what_a_terminal_would_obey_is_taken_out() -> None:
+    assert harmless("a\x1b]0;x\x07b\r\u202ec\n\td") == "a�]0;x�b��c\n\td"
+    assert harmless("plain — ✓") == "plain — ✓"
+
+
+def test_a_meter_is_as_wide_as_told_and_shows_every_part() -> None:
+    plain = Look(signs=False)
+    assert meter(((50, "W"), (25, "K")), 100, 8, plain) == "WWWWKK.."
+    assert meter(((1, "W"), (10**12, "K"), (0, "A")), 10**12, 10, plain) == "WKKKKKKKKK"
+    assert meter((), 0, 4, plain) == "...."

@@ -1,0 +1,206 @@
+"""The documentation says what the program does: commands parse, links resolve, settings exist, examples load."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.catalog import Catalog, load_catalog
+from provisioner.cli import parse, split
+from provisioner.commands import COMMANDS, load
+from provisioner.loading import KEYS, load_spec
+from provisioner.model.spec import Rung
+from provisioner.planning import sizing
+from provisioner.planning.amounts import size
+from provisioner.planning.settings import KEYS as SETTINGS
+from provisioner.planning.settings import engine_named, wish_of
+from provisioner.planning.stock import ROUNDED
+
+ROOT = Path(__file__).parents[2]
+GENERATED = ROOT / "docs/reference/commands.md"
+EXAMPLE = ROOT / "docs/reference/provision.yaml"
+PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")})
+WRITTEN = [page for page in PAGES if page != GENERATED]
+CHINESE = {
+    "README.md": "docs/zh/README.md",
+    "docs/start.md": "docs/zh/start.md",
+    "docs/journeys/fresh-server.md": "docs/zh/journeys/fresh-server.md",
+    "docs/journeys/at-night.md": "docs/zh/journeys/at-night.md",
+    "docs/reference/configuration.md": "docs/zh/reference/configuration.md",
+}
+"""English page and its Chinese twin."""
+
+TIERS = ("demo", "lite", "basic", "plus", "standard", "pro", "flagship")
+FROM_HERE = "<!-- from the catalog"
+STARTS = ("provision", ".venv/bin/provision", "python -m provisioner")
+ENDS = ("|", ">", "&&", ";", "#")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def code(page: Path) -> Iterator[str]:
+    """Lines of code blocks, and what stands between backticks."""
+    fenced = False
+    for line in page.read_text().splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line.strip().removeprefix("$ ").removeprefix("sudo ")
+        else:
+            yield from line.split("`")[1::2]
+
+
+def commands(page: Path) -> Iterator[str]:
+    """What follows the program's name in the command lines of a page; a line that only speaks of one is none."""
+    for text in (part for line in code(page) for part in (line, *_inside(line))):
+        start = next((start for start in STARTS if text == start or text.startswith(f"{start} ")), None)
+        words = text.removeprefix(start).strip() if start else ""
+        first = words.split(" ")[0]
+        if start and words and (first.startswith("-") or first in COMMANDS) and "…" not in words:
+            yield words
+
+
+def _inside(line: str) -> list[str]:
+    """Commands whose output the shell puts into a line: `$(…)`."""
+    return [part.split(")")[0] for part in line.split("$(")[1:]]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of one command, up to where the shell goes on, or the sentence."""
+    words: list[str] = []
+    for word in shlex.split(text.split("   ", maxsplit=1)[0], comments=True):
+        if word in ENDS or word.startswith("("):
+            break
+        words.append(word)
+    return words
+
+
+LINES = sorted({(name(page), line) for page in WRITTEN for line in commands(page)})
+
+
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_every_command_line_is_one_that_the_program_understands(page: str, line: str) -> None:
+    verb, rest = split(words_of(line))
+    if not ({"--help", "--version"} & set(rest)):
+        arguments = parse(verb or "up", load(verb or "up"), rest)
+        for key in arguments.pairs("set"):
+            assert key in SETTINGS or key.removeprefix("engine.") in engine_named("llamacpp").options, key
+
+
+def test_command_lines_are_found_in_both_languages() -> None:
+    pages = {page for page, _ in LINES}
+    assert {"README.md", "docs/start.md", "docs/zh/README.md", "docs/zh/start.md"} <= pages
+    assert len(LINES) > 100
+
+
+def test_every_command_of_the_program_is_in_a_journey() -> None:
+    told = {
+        split(words_of(line))[0] for page, line in LINES if page.startswith(("README", "docs/start", "docs/journeys"))
+    }
+    assert set(COMMANDS) - told <= {"render"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_relative_link_resolves(page: Path) -> None:
+    targets = [part.split(")")[0] for part in page.read_text().split("](")[1:]]
+    local = [target.split("#")[0] for target in targets if "://" not in target and not target.startswith("#")]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+def first_cells(page: Path, heading: str) -> set[str]:
+    """The words between backticks in the first column of the table below a heading."""
+    section = page.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return {word for cell in rows for word in cell.split("`")[1::2]}
+
+
+@pytest.mark.parametrize(
+    ("page", "keys", "settings"),
+    [
+        ("docs/reference/configuration.md", "Keys", "Settings"),
+        ("docs/zh/reference/configuration.md", "键", "单项设置"),
+    ],
+)
+def test_the_tables_name_every_key_and_setting_and_no_other(page: str, keys: str, settings: str) -> None:
+    options = {f"engine.{option}" for option in engine_named("llamacpp").options}
+    assert first_cells(ROOT / page, keys) == set(KEYS)
+    assert first_cells(ROOT / page, settings) == {*SETTINGS, *options}
+
+
+def test_the_example_file_loads_and_means_something() -> None:
+    wish = wish_of(load_spec(str(EXAMPLE), {}, {}))
+    assert (wish.profile, wish.precision, wish.context, wish.concurrency) == ("basic", "q4_k_m", 16384, 4)
+    assert (wish.target, wish.host, wish.port, wish.threads, wish.cpus) == ("systemd", "127.0.0.1", 8000, 8, "0-7")
+    assert wish.options == {"cache-type-k": "q8_0"}
+
+
+@pytest.mark.parametrize(("english", "chinese"), CHINESE.items())
+def test_a_chinese_page_has_the_commands_of_its_english_twin(english: str, chinese: str) -> None:
+    ours = set(commands(ROOT / english))
+    theirs = set(commands(ROOT / chinese))
+    assert {line.split(" #")[0].strip() for line in theirs} == {line.split(" #")[0].strip() for line in ours}
+
+
+def test_the_table_of_exit_codes_is_whole() -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| ")]
+    assert [row[2] for row in rows if row[2].isdigit()] == list("012345")
+
+
+def test_the_readme_and_the_contributing_page_stay_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 100
+
+
+def test_schemas_are_named_for_the_index() -> None:
+    folder = ROOT / "docs/reference"
+    index = (folder / "README.md").read_text()
+    for schema in folder.glob("*.schema.json"):
+        assert f"({schema.name})" in index
+        assert json.loads(schema.read_text())
+
+
+def test_the_profiles_page_is_the_catalog() -> None:
+    page = ROOT / "docs/reference/profiles.md"
+    head, marker, rest = page.read_text().partition(FROM_HERE)
+    line = rest.split("\n", 1)[0]
+    fresh = f"{head}{marker}{line}\n\n{profiles(load_catalog())}"
+    if os.environ.get("GOLDEN") == "write":
+        page.write_text(fresh)
+    assert page.read_text() == fresh
+
+
+def profiles(catalog: Catalog) -> str:
+    return "\n".join(section for tier in TIERS for section in profile(catalog, tier))
+
+
+def profile(catalog: Catalog, tier: str) -> Iterator[str]:
+    wanted = catalog.profile(tier)
+    model = catalog.model(wanted.model)
+    yield f"## {tier}: {wanted.title}\n"
+    yield wanted.purpose
+    yield f"Model `{model.id}` ({model.title}), {wanted.concurrency} requests at a time.\n"
+    yield "| step | context | placement | weights | cache | needed on the card | on the host |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for rung in wanted.ladder:
+        yield row(catalog, wanted.model, rung, wanted.concurrency)
+    yield ""
+
+
+def row(catalog: Catalog, model: str, rung: Rung, slots: int) -> str:
+    entry = catalog.model(model)
+    offer = entry.offer(rung.precision)
+    assert offer is not None, (model, rung)
+    weights = offer.bytes if offer.exact else round(offer.bytes * ROUNDED)
+    need = sizing.need(entry.architecture, weights, rung.context, slots)
+    model_bytes = need.weights_bytes + need.kv_bytes + need.activation_bytes
+    on_card = {"device": size(model_bytes + sizing.CUDA_BYTES), "split": "what it has room for"}.get(
+        rung.placement, "–"
+    )
+    on_host = {"host": size(model_bytes + need.process_bytes), "split": "the rest"}.get(rung.placement, "–")
+    cells = (rung.precision, str(rung.context), rung.placement, size(weights), size(need.kv_bytes), on_card, on_host)
+    return f"| {' | '.join(cells)} |"

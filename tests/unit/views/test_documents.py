@@ -1,0 +1,104 @@
+"""Each JSON document against its published schema."""
+
+import json
+import os
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+
+from provisioner.documents import Json
+from provisioner.views import documents
+from tests.program import run
+from tests.unit.views import samples
+
+SCHEMAS = os.path.join(os.path.dirname(__file__), "../../../docs/reference")
+
+DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
+    "applied": lambda: documents.applied_document(samples.OUTCOME),
+    "applied unchanged": lambda: documents.applied_document(samples.UNCHANGED),
+    "removed": lambda: documents.removed_document(samples.REMOVED),
+    "rendered": lambda: documents.rendered_document(samples.PLANNED, "/tmp/release", ("plan.json",)),
+    "status": lambda: documents.status_document(samples.STATUS),
+    "status broken": lambda: documents.status_document(samples.BROKEN),
+    "status nothing": lambda: documents.status_document(samples.NOTHING),
+    "check": lambda: documents.check_document(samples.CHECKED),
+    "check wedged": lambda: documents.check_document(samples.WEDGED),
+    "history": lambda: documents.history_document(samples.HISTORY),
+    "rollback": lambda: documents.rollback_document(samples.BACK),
+}
+
+
+def hold(document: object) -> None:
+    """Against the schema that the document itself names."""
+    assert isinstance(document, dict)
+    name = str(document["schema"]).removeprefix("provision.").removesuffix("/1")
+    with open(os.path.join(SCHEMAS, f"{name}.schema.json"), encoding="utf-8") as stream:
+        schema = json.load(stream)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_keep_their_schema(name: str) -> None:
+    hold(json.loads(json.dumps(DOCUMENTS[name]())))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_document_holds_a_key(name: str) -> None:
+    assert samples.OUTCOME.new_key is not None
+    assert samples.OUTCOME.new_key not in json.dumps(DOCUMENTS[name]())
+
+
+def test_a_schema_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        hold({**documents.status_document(samples.STATUS), "surprise": 1})
+
+
+def test_health_is_every_service_running() -> None:
+    healthy = [
+        documents.status_document(status)["healthy"] for status in (samples.STATUS, samples.BROKEN, samples.NOTHING)
+    ]
+    assert healthy == [True, False, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("plan", "--bogus"), 2),
+        (("completion", "bash"), 0),
+        (("status",), 0),
+        (("history",), 0),
+        (("check",), 3),
+        (("logs",), 3),
+        (("rollback",), 3),
+        (("down",), 0),
+        (("up", "--profile", "no-such-profile"), 2),
+        (("logs", "--follow"), 2),
+    ],
+)
+def test_every_command_prints_exactly_one_document(words: tuple[str, ...], code: int, tmp_path: object) -> None:
+    ran = run(*words, "--json", "--state-dir", f"{tmp_path}/state")
+    assert ran.code == code, ran.err
+    hold(json.loads(ran.out))
+    assert not os.path.exists(f"{tmp_path}/state")
+
+
+def test_render_writes_what_it_lists(tmp_path: object) -> None:
+    ran = run(
+        "render",
+        "--profile",
+        "demo",
+        "--hardware",
+        "4 cores, 16 GiB",
+        "-o",
+        f"{tmp_path}/release",
+        "--json",
+        "--state-dir",
+        f"{tmp_path}/state",
+    )
+    assert ran.code == 0, ran.err
+    told = json.loads(ran.out)
+    hold(told)
+    assert told["files"]
+    assert all(os.path.isfile(f"{tmp_path}/release/{name}") for name in told["files"])

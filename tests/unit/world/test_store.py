@@ -1,0 +1,126 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from provisioner.errors import Refused
+from provisioner.model.plan import Finding
+from provisioner.world import store as stores
+
+
+def test_a_run_is_journaled_before_and_after_and_found_again(tmp_path: Path) -> None:
+    folder = str(tmp_path / "state")
+    with stores.locked(folder, "up") as store:
+        run = store.begin("up", "d1", None)
+        store.note(run, 1, "ln a b", "doing")
+        store.note(run, 1, "ln a b", "done", 0.5)
+        store.activate("d1")
+        store.finish(run, "good", (Finding("x", "note", "m"),))
+    with stores.reading(folder) as store:
+        assert store.current() == "d1"
+        assert store.steps(run) == (("ln a b", "done", 0.5),)
+        (entry,) = store.history()
+        assert (entry.outcome, entry.findings) == ("good", (Finding("x", "note", "m"),))
+        assert store.good_releases() == ("d1",)
+
+
+def test_a_run_whose_process_died_is_known_as_interrupted(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    with stores.locked(folder, "up") as store:
+        run = store.begin("up", None, None)
+        store.note(run, 1, "write", "doing")
+    with stores.locked(folder, "up") as store:
+        assert [entry.run for entry in store.interrupted()] == [run]
+        assert store.last_step(run) == "write (doing)"
+
+
+def test_nothing_is_made_by_reading(tmp_path: Path) -> None:
+    with stores.reading(str(tmp_path / "nowhere")) as store:
+        assert store.current() is None
+        assert store.history() == ()
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    with stores.locked(folder, "up"), pytest.raises(Refused) as refusal, stores.locked(folder, "down"):
+        pass
+    assert f"`provision up`, process {os.getpid()}" in refusal.value.message
+    assert "--wait" in refusal.value.fix
+
+
+def test_the_second_run_may_wait_and_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    program = (
+        "import sys,time; from provisioner.world.store import locked\n"
+        "with locked(sys.argv[1], 'up'): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, folder], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        assert "`provision up`" in (stores.busy(folder) or "")
+        began = time.monotonic()
+        holder.kill()
+        with stores.locked(folder, "down", wait_seconds=10.0):
+            assert time.monotonic() - began < 10
+    assert stores.busy(folder) is None
+
+
+@pytest.mark.parametrize("damage", ["garbage", "torn"])
+def test_a_damaged_database_gives_one_clear_error(tmp_path: Path, damage: str) -> None:
+    folder = str(tmp_path)
+    with stores.locked(folder, "up") as store:
+        for number in range(200):
+            store.finish(store.begin("up", f"digest-{number}" * 20, None), "good")
+    path = tmp_path / "state.db"
+    content = path.read_bytes()
+    if damage == "garbage":
+        path.write_bytes(b"this is no database " * 1000)
+    else:
+        path.write_bytes(content[: len(content) // 3])
+    with pytest.raises(Refused) as refusal, stores.reading(folder) as store:
+        store.history()
+    assert "state database is damaged" in refusal.value.message
+    assert f"mv {path}" in refusal.value.fix
+
+
+def test_a_newer_state_is_not_touched(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    with stores.locked(folder, "up") as store:
+        store.database.execute("PRAGMA user_version = 99")
+    with pytest.raises(Refused, match="newer version"), stores.locked(folder, "up"):
+        pass
+
+
+def test_a_lock_that_was_removed_while_one_waited_is_not_the_lock(tmp_path: Path) -> None:
+    """The waiting run must not go on with a file that has no name any more, beside a third run that made a new one."""
+    folder = str(tmp_path / "state")
+    held: list[str] = []
+
+    def wait() -> None:
+        with stores.locked(folder, "waiting", wait_seconds=20.0):
+            held.append("in")
+            assert os.path.samestat(os.stat(f"{folder}/lock"), os.stat(f"{folder}/lock"))
+            with pytest.raises(Refused), stores.locked(folder, "third"):
+                pass
+
+    with stores.locked(folder, "down") as store:
+        (tmp_path / "state" / "thesis.txt").write_text("mine")
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.3)
+        stores.purge(store)
+    waiting.join(30)
+    assert held == ["in"]
+
+
+def test_purge_leaves_what_is_not_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    with stores.locked(str(folder), "down") as store:
+        (folder / "thesis.txt").write_text("mine")
+        stores.purge(store)
+    assert [entry.name for entry in folder.iterdir()] == ["thesis.txt"]
