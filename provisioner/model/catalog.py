@@ -34,6 +34,16 @@ class Geometry:
     tied_embeddings: bool = False
     qkv_bias: bool = False
     qk_norm: bool = False
+    linear_layers: int = 0
+    """Layers that keep a state of fixed size for each request instead of a cache (Mamba, gated delta nets)."""
+    linear_state_bytes: int = 0
+    """Of one such layer and one request, as engines keep it; 0 where it is not known."""
+    index_dimensions: int = 0
+    """Of the indexer that sparse attention keeps beside its cache (DeepSeek V3.2), per layer and token."""
+    draft_layers: int = 0
+    """Layers of the model's own drafter for speculative decoding; engines do not load them unless asked."""
+    parameters_outside_layers: int = 0
+    """Of a vision or audio tower, which every rank holds or not as the engine decides; 0 for text models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,22 @@ class GgufOffer:
     sha256: str | None = None
     made: bool = False
     """The program makes this file itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One precision of a model as safetensors, as the hub has it."""
+
+    precision: str
+    """`bf16`, `fp16`, `fp8` (per channel or tensor), `fp8_block128`, `int8`, `awq`, `gptq`, `w4a16`, `mxfp4`, `nvfp4`, `int4`."""
+    bytes: int
+    exact: bool
+    """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
+    repositories: Mapping[str, str]
+    source: str
+    group: int = 0
+    """Values that share one scale, in a quantization by groups; 0 for none."""
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +107,14 @@ class ModelEntry:
     """Published or measured figures: what the arithmetic is held against."""
     parallel: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     gguf: tuple[GgufOffer, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """Other names that people and hubs use for the same weights' shape, as they write them."""
     ollama: OllamaOffer | None = None
     notes: tuple[str, ...] = ()
+
+    def checkpoint(self, precision: str) -> Checkpoint | None:
+        return next((one for one in self.checkpoints if one.precision == precision), None)
 
     def offer(self, precision: str) -> GgufOffer | None:
         return next((offer for offer in self.gguf if offer.precision == precision), None)

@@ -1,0 +1,81 @@
+"""What an engine would carry on one device, and what it takes for itself beside that: the words of the memory arithmetic."""
+
+from collections.abc import Mapping
+
+from provisioner.model.catalog import Geometry
+from provisioner.model.record import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """How one copy of a model is cut. `decode_context` is vLLM's DCP, `expert` whether experts stay whole on a rank."""
+
+    tensor: int = 1
+    pipeline: int = 1
+    data: int = 1
+    nodes: int = 1
+    decode_context: int = 1
+    expert: bool = False
+
+    @property
+    def ranks(self) -> int:
+        return self.tensor * self.pipeline * self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Bytes as they are expected, with the range that was seen and where it comes from."""
+
+    bytes: int
+    low: int
+    high: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One device as an engine meets it."""
+
+    vendor: str
+    name: str
+    total_bytes: int
+    """What the runtime reports as total, which is less than the driver's figure."""
+    free_bytes: int
+    architecture: str
+    """`sm89`, `gfx942`, `910b`: what kernels are built for; empty where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One rank of an engine on one device: everything that its own memory depends on."""
+
+    geometry: Geometry
+    precision: str
+    degrees: Degrees
+    card: Card
+    weights_bytes: int
+    """On this rank."""
+    kv_bytes_per_token: int
+    """On this rank, over all groups whose cache grows with the context."""
+    context: int
+    sequences: int
+    """Requests at the same time that the engine is started for (`--max-num-seqs`, `--parallel`)."""
+    batched_tokens: int
+    version: str
+    eager: bool = False
+    utilization: float | None = None
+    constants: Mapping[str, object] = field(default_factory=dict)
+    """The engine's row of the catalog for this version: data, with its sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the engine may claim of the device, and what it needs there beside weights and cache."""
+
+    budget: Amount
+    activation: Amount
+    graphs: Amount
+    runtime: Amount
+    """Libraries, the device's context, communication buffers."""
+    graphs_inside: bool
+    """Whether the engine counts its graphs inside the budget; else they must fit into what the budget leaves free."""
