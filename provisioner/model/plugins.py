@@ -9,6 +9,7 @@ from provisioner.model.record import dataclass
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
     from provisioner.model.facts import Accelerator, Fact, HostFacts
+    from provisioner.model.load import Load, Usage
     from provisioner.model.plan import Finding, Observed, Plan, Service
     from provisioner.model.release import Action, Release, ReleaseFile, Standing
 
@@ -24,9 +25,13 @@ class Vendor:
     """The environment variable that limits a program to some devices."""
 
 
+def refuses_nothing(_load: Load) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One inference server: how it is started, and what its answers look like."""
+    """One inference server: how it is started, what its answers look like, and what it takes of a device."""
 
     name: str
     title: str
@@ -39,6 +44,14 @@ class Engine:
     """Where the engine itself tells its effective context: the path of a JSON answer and the way into it."""
     options: tuple[str, ...] = ()
     """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
+    targets: tuple[str, ...] = ("process", "systemd")
+    """Runtimes that can start it; the first is taken when the operator names none."""
+    vendors: tuple[str, ...] = ("nvidia",)
+    """Whose accelerators it runs on."""
+    refuses: Callable[[Load], str] = refuses_nothing
+    """Why it cannot run this at all: kernels that are not there, degrees that do not divide; empty when it can."""
+    usage: Callable[[Load], Usage] | None = None
+    """What it claims of a device as a share, and takes for itself; None for one that takes what its model needs."""
 
 
 @dataclass(frozen=True, slots=True)
