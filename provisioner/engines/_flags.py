@@ -1,0 +1,18 @@
+"""How a planned mapping of options becomes arguments: in the engine's own order, and nothing that was not planned."""
+
+from collections.abc import Iterator, Mapping
+
+
+def rendered(options: Mapping[str, str], known: tuple[str, ...], switches: tuple[str, ...] = ()) -> Iterator[str]:
+    """`--flag value` for each option that is there; a switch takes no value, and is only said when it is on."""
+    for flag in known:
+        if flag not in options:
+            continue
+        if flag not in switches:
+            yield from (f"--{flag}", options[flag])
+        elif is_on(options[flag]):
+            yield f"--{flag}"
+
+
+def is_on(value: str) -> bool:
+    return value.lower() in ("true", "yes", "on", "1")

@@ -1,0 +1,52 @@
+"""vLLM, an OpenAI-compatible server for safetensors models: `vllm serve`."""
+
+from collections.abc import Mapping
+
+from provisioner.engines._flags import rendered
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine
+
+OPTIONS = (
+    "tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "decode-context-parallel-size",
+    "enable-expert-parallel", "max-num-seqs", "max-num-batched-tokens", "gpu-memory-utilization",
+    "kv-cache-memory-bytes", "kv-cache-dtype", "block-size", "dtype", "quantization", "cpu-offload-gb", "enforce-eager",
+    "disable-custom-all-reduce", "reasoning-parser", "tool-call-parser", "enable-auto-tool-choice",
+    "distributed-executor-backend", "nnodes", "node-rank", "master-addr", "master-port", "headless",
+)  # fmt: skip
+"""Flags whose values are planned for each machine, in `Service.options`."""
+
+SWITCHES = (
+    "enable-expert-parallel", "enforce-eager", "disable-custom-all-reduce", "enable-auto-tool-choice", "headless",
+)  # fmt: skip
+"""Those that take no value: `true` says them, `false` leaves them out."""
+
+
+def command(service: Service) -> list[str]:
+    """The arguments after `vllm serve`. The key is not among them: vLLM takes it from `VLLM_API_KEY`."""
+    options = {"max-num-seqs": str(service.slots), **service.options}
+    return [
+        service.model_path,
+        "--served-model-name", service.model_name,
+        "--host", service.host,
+        "--port", str(service.port),
+        "--max-model-len", str(service.context),
+        *rendered(options, OPTIONS, SWITCHES),
+    ]  # fmt: skip
+
+
+def environment(_service: Service) -> Mapping[str, str]:
+    """Nothing is fetched and nothing is reported."""
+    return {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1"}
+
+
+ENGINE = Engine(
+    name="vllm",
+    title="vLLM",
+    formats=("safetensors",),
+    command=command,
+    environment=environment,
+    health_path="/health",
+    context_path="/v1/models",
+    context_field=("data", "0", "max_model_len"),
+    options=OPTIONS,
+)
