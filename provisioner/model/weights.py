@@ -2,9 +2,83 @@
 
 from collections.abc import Mapping
 
+from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TensorBytes:
+    """The tensors of a checkpoint, summed by how engines cut them over devices."""
+
+    embedding: int = 0
+    output: int = 0
+    """The output projection; 0 where it is the embedding once more."""
+    attention: int = 0
+    """Projections of attention, linear attention and state spaces, which are divided over the ranks of a tensor group."""
+    latent: int = 0
+    """The projections down to the compressed rows of latent attention, and indexers: whole on every rank."""
+    dense: int = 0
+    """Feed-forward layers that every token passes."""
+    experts: int = 0
+    shared_experts: int = 0
+    small: int = 0
+    """Norms, routers and what else every rank holds whole."""
+    vision: int = 0
+    """Towers for images and sound, and what joins them to the language model."""
+    draft: int = 0
+    """The model's own drafter for speculative decoding, which engines leave out unless asked."""
+
+    @property
+    def total(self) -> int:
+        return (
+            self.embedding + self.output + self.attention + self.latent + self.dense
+            + self.experts + self.shared_experts + self.small + self.vision + self.draft
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFacts:
+    """What a `config.json` says of the model beside it."""
+
+    architecture: str
+    """The class that it names (`Qwen3ForCausalLM`), else its model type."""
+    geometry: Geometry
+    precision: str
+    """As in `Checkpoint.precision`; empty where the file does not say it."""
+    group: int
+    """Values that share one scale, in a quantization by groups; 0 for none."""
+    context: int
+    """The longest context that it was trained or scaled for; 0 where the file does not say it."""
+    known: bool
+    """False for a model type whose own rules are not known here: read by the keys that most types share."""
+    own_code: bool = False
+    """It brings Python code of its own, which is never run here; an engine serves it if it knows the architecture itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointFolder:
+    """A folder of `config.json` and safetensors, on this machine or at a hub; nothing but headers was read of it."""
+
+    path: str
+    """The folder, or `owner/name` at a hub."""
+    source: str
+    """The hub that it was read from; empty for a folder of this machine."""
+    title: str
+    files: tuple[WeightFile, ...]
+    """The weight files and the small ones that an engine needs beside them."""
+    config: ConfigFacts | Unknown
+    tensors: TensorBytes | Unknown
+    """Bytes by kind; Unknown with the reason where the headers contradict themselves or a part is missing."""
+    parameters: int = 0
+    active_parameters: int = 0
+    """Parameters that one token passes through."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be served; empty when it can."""
+        return next((part.reason for part in (self.config, self.tensors) if isinstance(part, Unknown)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +116,10 @@ class GgufHeader:
     tensor_bytes: int
     """Bytes of the tensors in this one file."""
     chat_template: str | None
+    geometry: Geometry | None = None
+    """The shape of the model, with what only this architecture's own keys say of it."""
+    tensors: TensorBytes = TensorBytes()
+    """Bytes of this one file by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +139,8 @@ class Shelf:
     local: tuple[LocalFile, ...] = ()
     stored: Mapping[str, str] | None = None
     offered: tuple[WeightFile, ...] | Unknown = ()
+    folders: tuple[CheckpointFolder, ...] = ()
+    """Checkpoints as safetensors: below the operator's folder, or at the hub that was asked for this one."""
 
     def holds(self, sha256: str | None) -> bool:
         return sha256 is not None and self.stored is not None and sha256 in self.stored
