@@ -27,6 +27,7 @@ class Geometry:
     experts_used: int = 0
     shared_experts: int = 0
     expert_feed_forward: int = 0
+    router_bias: bool = False
     dense_layers: int = 0
     sliding_window: int = 0
     sliding_layers: int = 0
@@ -38,8 +39,15 @@ class Geometry:
     """Layers that keep a state of fixed size for each request instead of a cache (Mamba, gated delta nets)."""
     linear_state_bytes: int = 0
     """Of one such layer and one request, as engines keep it; 0 where it is not known."""
+    linear_parameters: int = 0
+    """Of the mixer of one linear layer: its projections, convolution and decay."""
+    output_gate: bool = False
+    """Full attention whose query projection makes a gate for the output as well, so that it is twice as wide."""
+    ungated: bool = False
+    """A feed-forward part of two matrices instead of three."""
     index_dimensions: int = 0
     """Of the indexer that sparse attention keeps beside its cache (DeepSeek V3.2), per layer and token."""
+    index_heads: int = 0
     draft_layers: int = 0
     """Layers of the model's own drafter for speculative decoding; engines do not load them unless asked."""
     parameters_outside_layers: int = 0

@@ -1,0 +1,177 @@
+"""How large a checkpoint is in each precision, from the model's shape: what is quantized, with its scales, and what is not.
+
+Which tensors a quantization leaves alone is what the published checkpoints do: embeddings, output head, norms and the
+router stay in 16 bits everywhere; MXFP4 (gpt-oss) and INT4 from training (Kimi K2 Thinking) touch the experts only.
+"""
+
+from provisioner.model.catalog import Checkpoint, Geometry, ModelEntry
+from provisioner.model.record import dataclass, replace
+
+COMPUTED = "computed from the architecture"
+AGREES = 0.02
+"""A shape that gives the published number of parameters within this is trusted; else the sum is scaled to that number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Parameters by what quantizations do with them."""
+
+    tables: int
+    """Input embeddings and, where it is not tied, the output head."""
+    attention: int
+    """Matrices of attention and of linear mixers."""
+    dense: int
+    """Matrices of feed-forward parts and of shared experts."""
+    experts: int
+    rest: int
+    """Norms, biases, routers and towers for images or sound."""
+
+    @property
+    def total(self) -> int:
+        return self.tables + self.attention + self.dense + self.experts + self.rest
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """Bits of a quantized value with its share of scales and zero points, per kind of tensor; 16 for what is left alone."""
+
+    attention: float = 16
+    dense: float = 16
+    experts: float = 16
+    per_row: int = 0
+    """Bytes of the one scale that each row of a matrix has, in quantizations by channel."""
+
+
+def _all(bits: float, per_row: int = 0) -> Scheme:
+    return Scheme(bits, bits, bits, per_row)
+
+
+BLOCK_FP8 = 8 + 32 / 128**2
+"""One scale of 32 bits for a block of 128 x 128 values."""
+
+SCHEMES: dict[str, Scheme] = {
+    "fp32": _all(32),
+    "bf16": _all(16),
+    "fp16": _all(16),
+    "fp8": _all(8, per_row=4),
+    "fp8_block128": _all(BLOCK_FP8),
+    "int8": _all(8, per_row=4),
+    "awq": _all(4 + (16 + 4) / 128),
+    "gptq": _all(4 + (16 + 4) / 128),
+    "gptq_int8": _all(8 + (16 + 8) / 128),
+    "w4a16": _all(4 + 16 / 128),
+    "bnb": _all(4 + 8 / 64 + 32 / 64 / 256),
+    "int4": Scheme(experts=4 + 16 / 32),
+    "mxfp4": Scheme(experts=4 + 8 / 32),
+    "nvfp4": Scheme(dense=4 + 8 / 16, experts=4 + 8 / 16),
+    "int4_fp8": Scheme(BLOCK_FP8, BLOCK_FP8, 4 + (16 + 4) / 128),
+    "mxfp4_fp8": Scheme(BLOCK_FP8, BLOCK_FP8, 4 + 8 / 32),
+}
+"""What is known by a precision's name. AWQ and GPTQ keep a 16-bit scale and a 4-bit zero point for 128 values, `w4a16` of
+compressed tensors a scale only; bitsandbytes 8 bits for 64 values and a scale of scales; `int4_fp8` and `mxfp4_fp8` have the experts in the first and the other matrices in the second."""
+
+WITHOUT_EXPERTS = {"int4": _all(4 + 16 / 128), "mxfp4": _all(4 + 8 / 32)}
+"""The same names for a model that has no experts: every matrix is quantized."""
+
+
+def parameters(geometry: Geometry) -> int:
+    """All parameters of the model without its drafter."""
+    return parts(geometry).total
+
+
+def parts(geometry: Geometry) -> Parts:
+    """The parameters of the model, without its drafter."""
+    expert_layers = geometry.layers - geometry.dense_layers if geometry.experts else 0
+    full = geometry.layers - geometry.linear_layers
+    return Parts(
+        tables=geometry.vocab * geometry.hidden * (1 if geometry.tied_embeddings else 2),
+        attention=full * _attention(geometry) + geometry.linear_layers * geometry.linear_parameters,
+        dense=(geometry.layers - expert_layers) * _feed_forward(geometry) + expert_layers * _shared(geometry),
+        experts=expert_layers * _experts(geometry),
+        rest=_rest(geometry, full, expert_layers) + geometry.parameters_outside_layers,
+    )
+
+
+def _attention(geometry: Geometry) -> int:
+    """The matrices of one layer of full attention."""
+    if geometry.kv_lora_rank:
+        return _latent_attention(geometry) + _indexer(geometry)
+    queries = geometry.heads * geometry.key_length * (2 if geometry.output_gate else 1)
+    keys_values = geometry.kv_heads * (geometry.key_length + geometry.value_length)
+    return geometry.hidden * (queries + keys_values + geometry.heads * geometry.value_length)
+
+
+def _latent_attention(geometry: Geometry) -> int:
+    queries = geometry.heads * geometry.key_length
+    down = geometry.q_lora_rank
+    query = geometry.hidden * down + down * queries if down else geometry.hidden * queries
+    latent = geometry.hidden * (geometry.kv_lora_rank + geometry.rope_dimensions)
+    unrotated = geometry.key_length - geometry.rope_dimensions
+    up = geometry.kv_lora_rank * geometry.heads * (unrotated + geometry.value_length)
+    return query + latent + up + geometry.heads * geometry.value_length * geometry.hidden
+
+
+def _indexer(geometry: Geometry) -> int:
+    """Its queries come from the compressed ones; it has one key, and a weight for each of its heads."""
+    queries = geometry.q_lora_rank * geometry.index_heads * geometry.index_dimensions
+    return queries + geometry.hidden * (geometry.index_dimensions + geometry.index_heads)
+
+
+def _feed_forward(geometry: Geometry) -> int:
+    return (2 if geometry.ungated else 3) * geometry.hidden * geometry.feed_forward
+
+
+def _shared(geometry: Geometry) -> int:
+    return geometry.shared_experts * 3 * geometry.hidden * geometry.expert_feed_forward
+
+
+def _experts(geometry: Geometry) -> int:
+    return geometry.experts * (2 if geometry.ungated else 3) * geometry.hidden * geometry.expert_feed_forward
+
+
+def _rest(geometry: Geometry, full_layers: int, expert_layers: int) -> int:
+    """Norms, biases and routers."""
+    norms = geometry.layers * 2 * geometry.hidden + geometry.hidden
+    biases = (geometry.heads * geometry.key_length + 2 * geometry.kv_heads * geometry.key_length) * geometry.qkv_bias
+    own_norms = 2 * geometry.key_length * geometry.qk_norm
+    if geometry.kv_lora_rank:
+        own_norms = geometry.kv_lora_rank + geometry.q_lora_rank + 2 * geometry.index_dimensions
+    routers = expert_layers * geometry.experts * (geometry.hidden + geometry.router_bias)
+    return norms + full_layers * (biases + own_norms) + routers
+
+
+def checkpoint_bytes(geometry: Geometry, precision: str) -> int:
+    """The files of a checkpoint in this precision, without a drafter; `KeyError` for a precision that has no scheme."""
+    known = parts(geometry)
+    scheme = SCHEMES[precision]
+    if not known.experts:
+        scheme = WITHOUT_EXPERTS.get(precision, scheme)
+    plain = 4 if precision == "fp32" else 2
+    quantized = known.attention * scheme.attention + known.dense * scheme.dense + known.experts * scheme.experts
+    rows = (known.attention + known.dense + known.experts) // max(1, geometry.hidden)
+    return (known.tables + known.rest) * plain + int(quantized / 8) + rows * scheme.per_row
+
+
+def draft_bytes(geometry: Geometry, precision: str) -> int:
+    """The drafter that lies in the same files: a layer like the others behind a projection of two states into one.
+
+    With latent attention it carries its own embeddings and head (DeepSeek V3's README_WEIGHTS.md: 14 B in all, 11.5 B of them its own).
+    """
+    if not geometry.draft_layers:
+        return 0
+    fewer = replace(geometry, layers=geometry.layers - geometry.draft_layers)
+    layers = checkpoint_bytes(geometry, precision) - checkpoint_bytes(fewer, precision)
+    tables = 2 * 2 * geometry.vocab * geometry.hidden if geometry.kv_lora_rank else 0
+    return layers + geometry.draft_layers * (tables + 2 * 2 * geometry.hidden**2)
+
+
+def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:
+    """The published checkpoint of this precision, else what one would weigh; `None` for a precision without a scheme."""
+    published = entry.checkpoint(precision)
+    if published is not None or precision not in SCHEMES or not entry.architecture.layers:
+        return published
+    expected = parameters(entry.architecture)
+    size = checkpoint_bytes(entry.architecture, precision)
+    if abs(expected - entry.parameters) > AGREES * entry.parameters:
+        size = int(size * entry.parameters / expected)
+    return Checkpoint(precision, size, exact=False, repositories={}, source=COMPUTED, verified=False)
