@@ -13,7 +13,14 @@ def write_whole(path: str, content: str, mode: int = 0o644) -> None:
     """Replace the file at once; a reader, or a power cut, sees the old text or the new one."""
     beside = f"{path}.tmp"
     remove_file(beside, durable=False)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    _write_new(beside, content, mode)
+    os.replace(beside, path)
+    sync_folder(os.path.dirname(path))
+
+
+def _write_new(path: str, content: str, mode: int) -> None:
+    """A file that is not there yet, with its bytes on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(descriptor, "w", encoding="utf-8", closefd=False) as stream:
             stream.write(content)
@@ -21,8 +28,6 @@ def write_whole(path: str, content: str, mode: int = 0o644) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(beside, path)
-    sync_folder(os.path.dirname(path))
 
 
 def sync_folder(folder: str) -> None:
@@ -34,25 +39,27 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def make_folder(path: str, mode: int = 0o755) -> None:
+def make_folder(path: str, mode: int = 0o755, *, durable: bool = True) -> None:
     """Make a folder and those above it that are missing, each of them durable; the mode is that of the last."""
     if os.path.isdir(path):
         return
     above = os.path.dirname(path)
-    make_folder(above)
+    make_folder(above, durable=durable)
     try:
         os.mkdir(path, mode)
     except FileExistsError:
         if not os.path.isdir(path):
             raise
-    sync_folder(above)
+    if durable:
+        sync_folder(above)
 
 
 def write_tree(folder: str, files: dict[str, tuple[str, int]]) -> None:
     """Write a whole folder of the state beside its place, then move it there; what was half written before goes first."""
     beside = f"{folder}.tmp"
     remove_tree(beside)
-    make_folder(beside)
+    make_folder(os.path.dirname(beside))
+    make_folder(beside, durable=False)
     fill_tree(beside, folder, files)
 
 
@@ -70,14 +77,23 @@ def write_new_tree(folder: str, files: dict[str, tuple[str, int]]) -> None:
 
 
 def fill_tree(beside: str, folder: str, files: dict[str, tuple[str, int]]) -> None:
-    """Write the files, then give the folder its name."""
+    """Write the files, then give the folder its name; before it has that nobody looks in, so each part is synced once."""
     for name, (content, mode) in files.items():
         path = os.path.join(beside, name)
-        make_folder(os.path.dirname(path))
-        write_whole(path, content, mode)
-    sync_folder(beside)
+        make_folder(os.path.dirname(path), durable=False)
+        _write_new(path, content, mode)
+    _sync_folders(beside)
     os.rename(beside, folder)
     sync_folder(os.path.dirname(folder))
+
+
+def _sync_folders(folder: str) -> None:
+    """A folder and all below it."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _sync_folders(entry.path)
+    sync_folder(folder)
 
 
 def remove_tree(path: str) -> None:

@@ -290,8 +290,6 @@ def _prepare(folder: str) -> sqlite3.Connection:
     if version == 0:
         with database:
             database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-    if fresh:
-        files.sync_folder(folder)
     return database
 
 
@@ -371,16 +369,17 @@ def purge(store: Store) -> None:
     """The database itself, last of all; the folder goes when nothing of anybody else is in it."""
     store.database.close()
     for name in ("state.db-wal", "state.db-shm", "state.db"):
-        files.remove_file(os.path.join(store.folder, name))
+        files.remove_file(os.path.join(store.folder, name), durable=False)
     for name in FOLDERS:
         try:
             os.rmdir(os.path.join(store.folder, name))
         except OSError:
             continue
     # By the lock a folder is known as ours, so it goes last.
-    files.remove_file(os.path.join(store.folder, "lock"))
+    files.remove_file(os.path.join(store.folder, "lock"), durable=False)
     try:
         os.rmdir(store.folder)
     except OSError:
+        files.sync_folder(store.folder)
         return
     files.sync_folder(os.path.dirname(store.folder))

@@ -16,6 +16,7 @@ CALLS = (
     "unlink", "unlinkat", "mkdir", "rmdir", "fchmod", "close",
 )  # fmt: skip
 LINE = re.compile(r"^(\w+)\((.*)\)\s+= (-?\d+)(.*)$")
+OPEN = "/proc/self/fd/"
 STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
@@ -189,11 +190,19 @@ class Disk:
     _renameat2 = _rename
 
     def _link(self, op: Op) -> bool:
-        old, new = (self._find(text.decode()) for text in op.strings[:2])
-        if not old or not new:
+        node, new = self._named(op.strings[0].decode()), self._find(op.strings[1].decode())
+        if not node or not new:
             return False
-        new[0].names[new[1]] = old[0].names[old[1]]
+        new[0].names[new[1]] = node
         return True
+
+    def _named(self, path: str) -> File | Folder | None:
+        """What has this name; a file may also be named by a descriptor of it that is open."""
+        if path.startswith(OPEN):
+            handle = self.handles.get(int(path.removeprefix(OPEN)))
+            return handle.node if handle else None
+        found = self._find(path)
+        return found[0].names.get(found[1]) if found else None
 
     _linkat = _link
 
@@ -222,9 +231,13 @@ class Disk:
         os.makedirs(folder, exist_ok=True)
         _write(self.top, folder, names, {})
 
-    def load(self, folder: str) -> None:
-        """Start from a real folder whose every byte has long been on the disk."""
-        self.top = _read(folder, {})
+    def load(self, folder: str, name: str = "") -> None:
+        """Start from a real folder whose every byte has long been on the disk; `name` is where it lies, if not on top."""
+        loaded = _read(folder, {})
+        if name:
+            self.top.names[name] = self.top.durable[name] = loaded
+        else:
+            self.top = loaded
 
 
 def _write(node: Folder, path: str, names: str, written: dict[int, str]) -> None:

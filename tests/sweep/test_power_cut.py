@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep import disk
+from tests.sweep.cuts import cuts, left_after, recorded
 from tests.sweep.slot import Slot
 
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
@@ -19,39 +19,6 @@ def slot(tmp_path: Path) -> Slot:
     slot = Slot(str(tmp_path / "slot"))
     os.makedirs(slot.folder)
     return slot
-
-
-def recorded(slot: Slot, words: list[str], blow: str = "") -> list[disk.Op]:
-    trace = f"{slot.folder}/trace"
-    done = disk.record(words, trace, blow)
-    assert done.returncode == 0, done.stderr
-    operations = list(disk.operations(trace))
-    os.unlink(trace)
-    return operations
-
-
-def left_after(slot: Slot, ground: str, operations: list[disk.Op], names: str) -> None:
-    """Put into the state folder what a power cut after these operations leaves."""
-    model = disk.Disk(slot.state)
-    if os.path.isdir(ground):
-        model.load(ground)
-    for operation in operations:
-        model.play(operation)
-    slot.clear()
-    model.after_power_cut(slot.state, names)
-
-
-def cuts(slot: Slot, ground: str, operations: list[disk.Op]) -> list[int]:
-    """After each operation that changed or synced this disk; of long runs of writes to one file, the last."""
-    model = disk.Disk(slot.state)
-    if os.path.isdir(ground):
-        model.load(ground)
-    touched = [(number, operation.call) for number, operation in enumerate(operations) if model.play(operation)]
-    return [
-        number + 1
-        for (number, call), following in zip(touched, [*touched[1:], (0, "")], strict=True)
-        if not (call in ("write", "pwrite64") and following[1] == call)
-    ]
 
 
 @pytest.mark.parametrize("names", ["kept", "synced"])
