@@ -3,13 +3,16 @@
 import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from provisioner.documents import decode
 from provisioner.errors import BadInput
 from provisioner.model.catalog import AcceleratorEntry, ModelEntry
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Profile
+
+if TYPE_CHECKING:  # `detect` needs the names of accelerators, and no speeds.
+    from provisioner.model.speed import SpeedRow
 
 COMPILED = os.path.join(os.path.dirname(__file__), "profiles", "catalog.json")
 
@@ -66,6 +69,7 @@ class Catalog:
     profiles: Mapping[str, object]
     models: Mapping[str, object]
     accelerators: Mapping[str, object]
+    speed: Mapping[str, object] = field(default_factory=dict)
     decoded: dict[str, object] = field(default_factory=dict)
 
     def profile(self, name: str) -> Profile:
@@ -76,6 +80,12 @@ class Catalog:
 
     def accelerator(self, name: str) -> AcceleratorEntry:
         return cast(AcceleratorEntry, self._entry(AcceleratorEntry, "accelerator", self.accelerators, name))
+
+    def speed_rows(self) -> "tuple[SpeedRow, ...]":
+        """All that is known of engines' speed: few rows, and which of them hold depends on all the rest."""
+        from provisioner.model.speed import SpeedRow
+
+        return tuple(cast(SpeedRow, self._entry(SpeedRow, "speed row", self.speed, name)) for name in self.speed)
 
     def _entry(self, kind: type, title: str, entries: Mapping[str, object], name: str) -> object:
         if name not in entries:
@@ -92,4 +102,4 @@ def load_catalog(path: str = COMPILED) -> Catalog:
 
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
-    return Catalog(document["profiles"], document["models"], document["accelerators"])
+    return Catalog(document["profiles"], document["models"], document["accelerators"], document["speed"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from provisioner.documents import decode
 from provisioner.model.catalog import AcceleratorEntry, ModelEntry
 from provisioner.model.spec import Profile
+from provisioner.model.speed import SpeedRow
 
 FOLDER = os.path.dirname(__file__)
 Entries = dict[str, object]
@@ -19,6 +20,7 @@ def compile_catalog(folder: str = FOLDER) -> str:
         "profiles": _by_name(folder, "name", Profile),
         "models": _by_name(os.path.join(folder, "models"), "id", ModelEntry),
         "accelerators": _by_name(os.path.join(folder, "accelerators"), "id", AcceleratorEntry),
+        "speed": _by_name(os.path.join(folder, "speed"), "id", SpeedRow),
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
 

@@ -1,0 +1,27 @@
+"""What is known of engines' speed on hardware: shares of the physical limits and fixed costs, as data with ranges."""
+
+from collections.abc import Mapping
+
+from provisioner.model.record import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedRow:
+    """Some values for some conditions; one that is empty always holds, and of two rows the one with more of them wins."""
+
+    id: str
+    values: Mapping[str, tuple[float, float, float]]
+    """By name: low, usual and high. How far they lie apart says how sure they are."""
+    source: str
+    cases: tuple[str, ...] = ()
+    """The measurements that the values were taken from; none for values that are assumed."""
+    engines: tuple[str, ...] = ()
+    since: str = ""
+    """The first version of the engine that this holds for."""
+    shapes: tuple[str, ...] = ()
+    """`dense`, `mixture`."""
+    precisions: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    """How the names of device architectures begin: `sm8`, `amd gfx94`, `huawei`."""
+    links: tuple[str, ...] = ()
+    """Between the ranks of a tensor group: `none`, `nvlink`, `pcie`, `network`."""
