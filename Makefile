@@ -55,6 +55,7 @@ world:
 
 bench: env-dev
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/hashing.py
 
 wheel: env
 	$(BIN)/python -m hatchling build -t wheel

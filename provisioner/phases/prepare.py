@@ -10,8 +10,9 @@ from provisioner.errors import BadInput, Refused, RunFailed
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Finding, Plan, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
+from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Action, Release, Running, Standing
+from provisioner.model.release import Action, Release, Running, Standing, TakeFile
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.judge import judge
@@ -205,7 +206,24 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
         name_offers(now.plan.model.files if now.plan.model else (), spec, store)
         now = look(spec, store, place)
         insist(now.plan)
+        hash_together(now.fetches, store, place, run.progress)
         run.do(now.fetches)
         now = look(spec, store, place)
         insist(now.plan)
     raise RunFailed(f"{place.state}: the weights do not settle after {ROUNDS} rounds", fix="provision plan --explain")
+
+
+def hash_together(fetches: tuple[Action, ...], store: "Store", place: Place, progress: Progress) -> None:
+    """Hash the files that will be linked before they are taken in one by one: a model comes in many parts."""
+    from provisioner.world.intake import digests, would_link
+
+    origins = [action.file.origin for action in fetches if isinstance(action, TakeFile)]
+    paths = tuple(path for path in origins if would_link(path, place.state) and store.verified(path) is None)
+    if len(paths) < 2:
+        return
+    progress.step(f"sha256sum of {len(paths)} files of weights")
+    found = 0
+    for status, sha256 in digests(paths, progress.bytes):
+        store.remember_status(status, sha256)
+        found += 1
+    progress.done("done" if found == len(paths) else f"{found} of {len(paths)} could be read")

@@ -3,13 +3,16 @@
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from provisioner.errors import BadInput, RunFailed
 from provisioner.world import files
 
 CHUNK = 8 << 20
 FICLONE = 0x40049409
+WORKERS = 4
+"""Files that are hashed at once: one processor reads a file slower than a fast disk can give it."""
+TICK_SECONDS = 0.1
 
 Progress = Callable[[int, int], None]
 
@@ -31,7 +34,7 @@ def take(path: str, folder: str, expected: str | None, known: str | None, progre
 def _take(source: int, path: str, folder: str, expected: str | None, known: str | None, progress: Progress) -> str:
     before = os.fstat(source)
     beside = f"{folder}/take-{before.st_dev:x}-{before.st_ino:x}.tmp"
-    files.remove_file(beside)
+    files.remove_file(beside, durable=False)
     try:
         if _link(source, before, beside) or _clone(source, before, beside):
             sha256 = known or digest(source, before.st_size, progress)
@@ -41,23 +44,36 @@ def _take(source: int, path: str, folder: str, expected: str | None, known: str 
         _sync(beside)
         os.replace(beside, f"{folder}/{sha256}")
         # Of two names for one file neither goes when one is moved onto the other.
-        files.remove_file(beside)
+        files.remove_file(beside, durable=False)
     except BaseException:
-        files.remove_file(beside)
+        files.remove_file(beside, durable=False)
         raise
     files.sync_folder(folder)
     return sha256
 
 
 def _check(path: str, source: int, before: os.stat_result, sha256: str, expected: str | None) -> None:
-    after = os.fstat(source)
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    if _changed(source, before):
         raise RunFailed(f"{path}: it was changed while it was read", fix="wait until it is complete, then run again")
     if expected is not None and sha256 != expected:
         raise BadInput(
             f"{path}: its sha256 is {sha256}, not {expected} as it should be: the file is damaged or another one",
             fix=f"download it again, or mend the hash that stands beside it: sha256sum {path}",
         )
+
+
+def _changed(source: int, before: os.stat_result) -> bool:
+    after = os.fstat(source)
+    return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
+
+
+def would_link(path: str, folder: str) -> bool:
+    """Whether a file is taken in by its name alone; what has to be copied is hashed on its way."""
+    try:
+        status = os.stat(path)
+        return status.st_uid == os.geteuid() and status.st_dev == os.stat(folder).st_dev
+    except OSError:
+        return False
 
 
 def _link(source: int, status: os.stat_result, beside: str) -> bool:
@@ -111,6 +127,66 @@ def digest(source: int, size: int, progress: Progress) -> str:
         done += count
         progress(done, size)
     return running.hexdigest()
+
+
+def digests(
+    paths: tuple[str, ...], progress: Progress, workers: int = WORKERS
+) -> Generator[tuple[os.stat_result, str]]:
+    """What each file was when it was read, and its sha256; several at once, in the order in which they are done.
+
+    One that cannot be read, or is changed meanwhile, is left out: whoever takes it in will say why.
+    """
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    reading = [_Reading(path) for path in paths]
+    total = sum(each.size for each in reading)
+    pool = ThreadPoolExecutor(workers)
+    try:
+        waiting = {pool.submit(each.read): each for each in reading}
+        while waiting:
+            ended, _ = wait(waiting, TICK_SECONDS, FIRST_COMPLETED)
+            progress(sum(each.done for each in reading), total)
+            for future in ended:
+                del waiting[future]
+                found = future.result()
+                if found is not None:
+                    yield found
+    finally:
+        for each in reading:
+            each.wanted = False
+        pool.shutdown(cancel_futures=True)
+
+
+class _Reading:
+    """One of several files that are hashed, and how far that is."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.done = 0
+        self.wanted = True
+        try:
+            self.size = os.stat(path).st_size
+        except OSError:
+            self.size = 0
+
+    def read(self) -> tuple[os.stat_result, str] | None:
+        try:
+            source = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            before = os.fstat(source)
+            sha256 = digest(source, before.st_size, self._move)
+            return None if _changed(source, before) else (before, sha256)
+        except OSError:
+            return None
+        finally:
+            os.close(source)
+
+    def _move(self, done: int, _total: int) -> None:
+        if not self.wanted:
+            raise InterruptedError
+        self.done = done
 
 
 def _sync(path: str) -> None:

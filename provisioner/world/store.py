@@ -142,7 +142,10 @@ class Store:
 
     def remember_hash(self, path: str, sha256: str) -> None:
         """So that no file is hashed twice."""
-        status = os.stat(path)
+        self.remember_status(os.stat(path), sha256)
+
+    def remember_status(self, status: os.stat_result, sha256: str) -> None:
+        """The same of a file that was looked at while it was hashed; by now its name may be that of another."""
         self._write(
             "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)",
             status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, sha256,

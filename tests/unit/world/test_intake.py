@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import time
 
 import pytest
 
 from provisioner.errors import BadInput
-from provisioner.world.intake import take
+from provisioner.world.intake import CHUNK, digests, take
 
 CONTENT = b"weights" * 100_000
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -95,3 +96,41 @@ def test_a_file_of_somebody_else_is_copied(source: str, tmp_path: object) -> Non
 def test_a_file_that_is_gone(tmp_path: object) -> None:
     with pytest.raises(BadInput, match="No such file"):
         take(f"{tmp_path}/gone.gguf", str(tmp_path), None, None, Watch())
+
+
+def test_several_workers_find_what_one_finds(tmp_path: object) -> None:
+    contents = {
+        f"{tmp_path}/part-{size}": hashlib.shake_256(b"%d" % size).digest(size) for size in (0, 1, 999, CHUNK + 1)
+    }
+    for path, content in contents.items():
+        with open(path, "wb") as file:
+            file.write(content)
+    watches = {workers: Watch() for workers in (1, 4)}
+    found = {
+        workers: {status.st_ino: sha256 for status, sha256 in digests(tuple(contents), watch, workers)}
+        for workers, watch in watches.items()
+    }
+    assert found[1] == found[4]
+    assert found[4] == {os.stat(path).st_ino: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+    for watch in watches.values():
+        total = sum(map(len, contents.values()))
+        assert {of for _, of in watch.calls} == {total}
+        assert [done for done, _ in watch.calls] == sorted(done for done, _ in watch.calls)
+        assert watch.calls[-1] == (total, total)
+
+
+def test_of_several_those_that_cannot_be_read_are_left_out(source: str, tmp_path: object) -> None:
+    found = list(digests((source, f"{tmp_path}/gone.gguf", f"{tmp_path}/blobs"), Watch()))
+    assert [(status.st_ino, sha256) for status, sha256 in found] == [(os.stat(source).st_ino, HASH)]
+
+
+def test_workers_stop_when_nobody_waits_for_them_any_more(source: str, tmp_path: object) -> None:
+    """A file without an end to speak of: hashed to the end, it would take minutes."""
+    huge = f"{tmp_path}/huge.gguf"
+    with open(huge, "wb") as file:
+        file.truncate(1 << 40)
+    some = digests((huge, source), Watch())
+    assert next(some)[1] == HASH
+    began = time.monotonic()
+    some.close()
+    assert time.monotonic() - began < 10
