@@ -1,0 +1,112 @@
+"""Ways to cut one copy of a model over a number of devices, in the order in which they are worth trying."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from provisioner.model.catalog import Geometry
+from provisioner.model.load import Degrees
+from provisioner.model.record import dataclass, replace
+
+Refuses = Callable[[Degrees], str]
+"""Why the engine cannot run this model cut like that; empty when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """`instead` says why a simpler cut over as many devices was not to be had; empty where this is the simplest."""
+
+    degrees: Degrees
+    instead: str = ""
+
+
+def cuts(devices: int, geometry: Geometry, refuses: Refuses) -> Iterator[Cut]:
+    """Within one node: tensor parallelism, powers of two first; then whole experts on data-parallel ranks; then pipelines."""
+    refused: dict[int, str] = {}
+    for size in sorted(range(1, devices + 1), key=lambda size: (not _power_of_two(size), size)):
+        cut = _tensor(size, geometry, refuses)
+        if isinstance(cut, Cut):
+            yield cut
+        else:
+            refused[size] = cut
+    rest = [size for size in range(2, devices + 1) if size in refused or not _divides_cache(size, geometry)]
+    if geometry.experts:
+        yield from _data(rest, refuses)
+    yield from _pipelines(rest, refused, geometry, refuses)
+
+
+def across(devices: int, nodes: int, geometry: Geometry, refuses: Refuses, tensor: bool = False) -> Iterator[Cut]:
+    """Over this many nodes with this many devices each: pipelines, then data-parallel experts; `tensor` when asked for."""
+    if tensor:
+        everything = Degrees(tensor=devices * nodes, nodes=nodes)
+        if not refuses(everything):
+            yield Cut(everything, "asked for")
+    for data in (False, True) if geometry.experts else (False,):
+        cut = _spread(devices, nodes, data, geometry, refuses)
+        if cut is not None:
+            yield cut
+
+
+def _divides_cache(size: int, geometry: Geometry) -> bool:
+    """Whether tensor parallelism leaves each rank its share of the cache; else another cut of as many devices may hold more."""
+    return not geometry.kv_lora_rank and geometry.kv_heads % size == 0
+
+
+def _power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
+def _tensor(size: int, geometry: Geometry, refuses: Refuses) -> Cut | str:
+    """Experts are cut like all else, and stay whole only where the engine cannot cut them so small."""
+    plain = Degrees(tensor=size)
+    why = refuses(plain)
+    if not why:
+        return Cut(plain)
+    whole = replace(plain, expert=True)
+    if size > 1 and geometry.experts and not refuses(whole):
+        return Cut(whole, why)
+    return why
+
+
+def _data(sizes: Iterable[int], refuses: Refuses) -> Iterator[Cut]:
+    """Attention and its cache once a rank, experts once in all: the most cache for models that cannot divide it."""
+    for size in sizes:
+        for tensor in _divisors(size)[:-1]:
+            degrees = Degrees(tensor=tensor, data=size // tensor, expert=True)
+            if not refuses(degrees):
+                yield Cut(degrees)
+
+
+def _pipelines(sizes: Iterable[int], refused: Mapping[int, str], geometry: Geometry, refuses: Refuses) -> Iterator[Cut]:
+    """The fewest stages first, of the fewest devices each."""
+    pairs = ((size // tensor, tensor) for size in sizes for tensor in _divisors(size)[:-1])
+    for stages, tensor in sorted(pairs):
+        cut = _with_stages(Degrees(tensor=tensor, pipeline=stages), geometry, refuses)
+        if cut is not None:
+            yield replace(cut, instead=refused.get(stages * tensor) or cut.instead)
+
+
+def _spread(devices: int, nodes: int, data: bool, geometry: Geometry, refuses: Refuses) -> Cut | None:
+    """The widest tensor parallelism that a node can have; the rest of its devices are further stages or data ranks."""
+    for tensor in reversed(_divisors(devices)):
+        rest = devices // tensor * nodes
+        if data:
+            degrees = Degrees(tensor=tensor, data=rest, nodes=nodes, expert=True)
+            cut = None if refuses(degrees) else Cut(degrees)
+        else:
+            cut = _with_stages(Degrees(tensor=tensor, pipeline=rest, nodes=nodes), geometry, refuses)
+        if cut is not None:
+            return cut
+    return None
+
+
+def _with_stages(degrees: Degrees, geometry: Geometry, refuses: Refuses) -> Cut | None:
+    if degrees.pipeline > geometry.layers:
+        return None
+    why = refuses(degrees)
+    if not why:
+        return Cut(degrees)
+    whole = replace(degrees, expert=True)
+    return Cut(whole, why) if degrees.tensor > 1 and geometry.experts and not refuses(whole) else None
+
+
+def _divisors(number: int) -> list[int]:
+    return [divisor for divisor in range(1, number + 1) if number % divisor == 0]

@@ -1,0 +1,325 @@
+"""How models are laid out: copies before tensor parallelism, identical cards, near ones, free ones."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provisioner.model.facts import Accelerator, Unknown
+from provisioner.model.load import Degrees
+from provisioner.model.record import replace
+from provisioner.planning.islands import device_name, islands, usable
+from provisioner.planning.layouts import Layout, Site, key, layouts
+from tests.unit.planning.racks import (
+    DENSE,
+    GIB,
+    H20,
+    LATENT,
+    RACKS,
+    broken,
+    card,
+    divides,
+    first_that_fits,
+    linked,
+    no_tensor,
+    shape,
+    with_free,
+)
+
+CASES = [
+    ("two-sockets-8x4090", 16, 1, "TP 1: [0] [1] [2] [3] [4] [5] [6] [7]", "it fits one card: a copy on each"),
+    ("two-sockets-8x4090", 40, 1, "TP 2: [0,1] [2,3] [4,5] [6,7]", "pairs behind one switch"),
+    ("two-sockets-8x4090", 70, 1, "TP 4: [0-3] [4-7]", "four of one socket"),
+    ("two-sockets-8x4090", 141, 1, "TP 8: [0-7]", "70B FP16 takes all, also across sockets"),
+    ("two-sockets-8x4090", 200, 1, "none", "more than there is"),
+    ("two-sockets-8x4090", 300, 2, "TP 8 PP 2 over 2 of 2 nodes: [0-7]", "stages across nodes, tensors inside"),
+    ("two-sockets-8x4090", 40, 2, "TP 2 over 1 of 2 nodes: [0,1] [2,3] [4,5] [6,7]", "copies on every node"),
+    ("nvswitch-8xh20", 600, 1, "TP 8: [0-7]", "all behind NVSwitch"),
+    ("nvswitch-8xh20", 1400, 2, "TP 8 PP 2 over 2 of 2 nodes: [0-7]", "two nodes of eight"),
+    ("nvswitch-8xh20", 1400, 5, "TP 8 PP 2 over 2 of 4 nodes: [0-7]", "twice over two nodes, the fifth is left"),
+    ("nvswitch-8xh20", 700, 3, "TP 8 over 1 of 3 nodes: [0-7]", "one node holds a copy: one on each"),
+    ("one-switch-4xl40s", 60, 1, "TP 2: [0,1] [2,3]", "any two of one switch"),
+    ("bridged-pair-and-two-3090", 40, 1, "TP 2: [1,2] [0,3]", "the bridged pair first, the rest makes another"),
+    ("bridged-pair-and-two-3090", 60, 1, "TP 4: [0-3]", "then all four"),
+    ("two-4090-two-3090", 20, 1, "TP 1: [0] [1]", "the newer of equal memory"),
+    ("two-4090-two-3090", 40, 1, "TP 2: [0,1]", "never a 4090 with a 3090"),
+    ("two-4090-two-3090", 60, 1, "none", "four unlike cards are not one group"),
+    ("cube-mesh-8xv100", 100, 1, "TP 4: [0-3] [4-7]", "quads, each card of which reaches all others"),
+    ("cube-mesh-8xv100", 50, 1, "TP 2: [0,1] [2,3] [4,5] [6,7]", "pairs of a quad"),
+]
+
+
+@pytest.mark.parametrize(("rack", "need", "nodes", "expected", "why"), CASES)
+def test_the_first_layout_that_fits(rack: str, need: int, nodes: int, expected: str, why: str) -> None:
+    assert shape(first_that_fits(Site(RACKS[rack], nodes), need)) == expected, why
+
+
+def test_no_more_copies_than_are_wanted_and_the_nearest_ones() -> None:
+    cards = RACKS["bridged-pair-and-two-3090"]
+    assert shape(first_that_fits(Site(cards), 40, copies=1)) == "TP 2: [1,2]"
+    assert shape(first_that_fits(Site(cards, 4), 16, copies=6)) == "TP 1 over 1 of 2 nodes: [0] [1] [2] [3]"
+
+
+def test_a_card_that_others_use_costs_its_own_copy_only() -> None:
+    cards = with_free(RACKS["two-sockets-8x4090"], 23, 23, 23, 5, 23, 23, 23, 23)
+    assert shape(first_that_fits(Site(cards), 20)) == "TP 1: [0] [1] [2] [4] [5] [6] [7]"
+    assert shape(first_that_fits(Site(cards), 80)) == "TP 4: [4-7]"
+    assert shape(first_that_fits(Site(cards), 40)) == "TP 2: [0,1] [4,5] [6,7]"
+
+
+def test_a_few_bytes_do_not_tear_a_near_group_apart() -> None:
+    cards = with_free(RACKS["two-sockets-8x4090"], *(23 + offset / 1000 for offset in (5, 0, 7, 1, 6, 2, 8, 3)))
+    assert shape(first_that_fits(Site(cards), 80, copies=1)) == "TP 4: [4-7]"
+    assert shape(first_that_fits(Site(cards), 4 * 23.0045, copies=1)) == "TP 4: [0,2,4,6]"
+
+
+def test_two_switches_with_one_free_card_each_still_make_a_pair() -> None:
+    cards = with_free(RACKS["two-sockets-8x4090"], 23, 1, 1, 1, 23, 1, 1, 1)
+    layout = first_that_fits(Site(cards), 40)
+    assert shape(layout) == "TP 2: [0,4]"
+    assert layout is not None
+    assert layout.because == "TP 2 over the way between NUMA nodes: 0,4"
+
+
+def test_heads_that_do_not_divide_take_a_pipeline_over_the_sockets() -> None:
+    seven_b = replace(DENSE, heads=28, kv_heads=4, layers=28)
+    layout = first_that_fits(Site(RACKS["two-sockets-8x4090"]), 150, seven_b)
+    assert layout is not None
+    assert shape(layout) == "TP 4 PP 2: [0-3]+[4-7]"
+    assert layout.because == (
+        "TP 4 over NUMA node 0: 0-3, NUMA node 1: 4-7; 2 stages of layers; "
+        "as the simpler cut is refused: 28 heads are not divisible by 8"
+    )
+
+
+def test_an_engine_that_only_splits_layers_gets_stages() -> None:
+    cards = RACKS["bridged-pair-and-two-3090"][:3]
+    assert shape(first_that_fits(Site(cards), 60, refuses=no_tensor)) == "TP 1 PP 3: [0]+[1]+[2]"
+    assert shape(first_that_fits(Site(cards), 40, refuses=no_tensor)) == "TP 1 PP 2: [1]+[2]"
+
+
+def test_three_cards_are_used_where_the_engine_takes_three() -> None:
+    cards = RACKS["one-switch-4xl40s"][:3]
+    assert shape(first_that_fits(Site(cards), 120, replace(DENSE, heads=24, kv_heads=24))) == "TP 3: [0-2]"
+    assert shape(first_that_fits(Site(cards), 120)) == "TP 1 PP 3: [0]+[1]+[2]"
+
+
+def test_experts_stay_whole_where_the_engine_cannot_cut_them() -> None:
+    def blocks(degrees: Degrees) -> str:
+        return "192 is not divisible by block_n 128" if degrees.tensor >= 8 and not degrees.expert else ""
+
+    layout = first_that_fits(Site(RACKS["nvswitch-8xh20"]), 600, LATENT, refuses=blocks)
+    assert layout is not None
+    assert shape(layout) == "TP 8 EP: [0-7]"
+    assert "experts stay whole" in layout.because
+    assert "block_n 128" in layout.because
+
+
+def test_a_latent_cache_that_tensors_do_not_divide_gets_data_parallel_ranks() -> None:
+    """Attention once a rank: what TP copies to each, DP shares out."""
+    found = [layout.degrees for layout in layouts(Site(RACKS["nvswitch-8xh20"]), LATENT, divides(128, 128))]
+    after = found[found.index(Degrees(tensor=8)) + 1 :]
+    assert Degrees(data=8, expert=True) in after
+    assert Degrees(tensor=4, pipeline=2) in after
+    assert after.index(Degrees(data=8, expert=True)) < after.index(Degrees(tensor=4, pipeline=2))
+
+
+def test_pipelines_and_data_ranks_are_not_tried_where_tensors_divide_everything() -> None:
+    found = [layout.degrees for layout in layouts(Site(RACKS["one-switch-4xl40s"]), DENSE, divides())]
+    assert found == [Degrees(), Degrees(tensor=2), Degrees(tensor=4), Degrees(pipeline=3)]
+
+
+def test_tensor_parallelism_across_nodes_only_when_asked() -> None:
+    site = Site(RACKS["one-switch-4xl40s"], nodes=2)
+    assert all(layout.degrees.tensor <= 4 for layout in layouts(site, DENSE, divides()))
+    layout = first_that_fits(site, 300, tensor_across_nodes=True)
+    assert layout is not None
+    assert shape(layout) == "TP 8 over 2 of 2 nodes: [0-3]"
+    assert "asked for" in layout.because
+
+
+def test_no_pipeline_is_longer_than_the_model() -> None:
+    site = Site(RACKS["two-sockets-8x4090"], nodes=16)
+    short = replace(DENSE, layers=3)
+    assert max(layout.degrees.pipeline for layout in layouts(site, short, divides())) == 3
+
+
+def test_a_failed_card_leaves_seven() -> None:
+    cards, excluded = usable([broken(one) if one.index == 6 else one for one in RACKS["nvswitch-8xh20"]])
+    assert [one.device for one in excluded] == ["nvidia:6"]
+    assert shape(first_that_fits(Site(cards), 300)) == "TP 4: [0-3]"
+    assert shape(first_that_fits(Site(cards, 2), 700)) == "TP 4 PP 2 over 2 of 2 nodes: [0-3]"
+
+
+def test_strength_decides_between_kinds_where_it_is_known() -> None:
+    cards = RACKS["two-4090-two-3090"]
+    weakest = Site(cards, strength=lambda one: 1.0 if "3090" in one.name else 0.5)
+    assert shape(first_that_fits(weakest, 20)) == "TP 1: [2] [3]"
+
+
+def test_modified_cards_with_the_name_of_others_are_another_kind() -> None:
+    cards = [card(0), card(1), replace(card(2), memory_bytes=48 * GIB, free_bytes=47 * GIB)]
+    assert shape(first_that_fits(Site(linked(cards, lambda _a, _b: "PHB")), 40)) == "TP 1: [2]"
+
+
+def test_no_cards_no_layouts() -> None:
+    assert list(layouts(Site((), nodes=3), DENSE, divides())) == []
+
+
+def test_an_engine_is_asked_once_for_each_degrees() -> None:
+    asked: Counter[Degrees] = Counter()
+
+    def refuses(degrees: Degrees) -> str:
+        asked[degrees] += 1
+        return divides()(degrees)
+
+    list(layouts(Site(RACKS["two-4090-two-3090"], nodes=4), DENSE, refuses))
+    assert set(asked.values()) == {1}
+
+
+def test_only_as_much_is_worked_out_as_is_looked_at() -> None:
+    asked: list[Degrees] = []
+
+    def refuses(degrees: Degrees) -> str:
+        asked.append(degrees)
+        return ""
+
+    next(layouts(Site(RACKS["nvswitch-8xh20"], nodes=16), DENSE, refuses))
+    assert asked == [Degrees()]
+
+
+def test_sites_alike_have_one_key() -> None:
+    cards = RACKS["nvswitch-8xh20"]
+    assert key(Site(cards)) == key(Site(tuple(replace(one, uuid="another") for one in cards)))
+    assert key(Site(cards)) != key(Site(cards, nodes=2))
+    assert key(Site(cards)) != key(Site(cards[:7]))
+    assert len({key(Site(cards)), key(Site(with_free(cards, *range(8))))}) == 2
+
+
+# Properties
+
+
+@st.composite
+def sites(draw: st.DrawFn) -> Site:
+    cards = RACKS[draw(st.sampled_from(sorted(RACKS)))]
+    cards = cards[: draw(st.integers(1, len(cards)))]
+    gib = draw(st.lists(st.sampled_from((0, 4, 10, 11, 20, 23)), min_size=len(cards), max_size=len(cards)))
+    return Site(with_free(cards, *gib), draw(st.integers(1, 5)))
+
+
+geometries = st.sampled_from(
+    (DENSE, LATENT, replace(DENSE, heads=28, kv_heads=4), replace(DENSE, kv_heads=2, experts=8))
+)
+wanted = st.none() | st.integers(1, 9)
+
+
+def _all(site: Site, copies: int | None, geometry: object = DENSE) -> list[Layout]:
+    assert isinstance(geometry, type(DENSE))
+    return list(layouts(site, geometry, divides(geometry.heads, geometry.kv_heads), copies))
+
+
+@settings(deadline=None)
+@given(sites(), geometries, wanted)
+def test_devices_and_degrees_agree(site: Site, geometry: object, copies: int | None) -> None:
+    cards = {device_name(one): one for one in site.cards}
+    for layout in _all(site, copies, geometry):
+        degrees = layout.degrees
+        assert len(set(layout.devices)) == len(layout.devices), "no device twice"
+        assert set(layout.devices) <= set(cards)
+        assert all(sum(map(len, copy)) * degrees.nodes == degrees.ranks for copy in layout.copies)
+        assert all(len(stage) == degrees.tensor for copy in layout.copies for stage in copy)
+        assert 1 <= degrees.nodes <= layout.nodes <= site.nodes
+        assert layout.nodes % degrees.nodes == 0
+        assert layout.free_bytes == min(_free(cards[device]) for device in layout.devices)
+        assert _identical([cards[device] for device in layout.devices])
+        assert layout.because
+
+
+@settings(deadline=None)
+@given(sites(), geometries, wanted)
+def test_what_comes_out_was_not_refused(site: Site, geometry: object, copies: int | None) -> None:
+    assert isinstance(geometry, type(DENSE))
+    refuses = divides(geometry.heads, geometry.kv_heads)
+    assert not any(refuses(layout.degrees) for layout in _all(site, copies, geometry))
+
+
+@settings(deadline=None)
+@given(sites(), st.integers(1, 9))
+def test_no_node_more_than_the_copies_need(site: Site, copies: int) -> None:
+    for layout in _all(site, copies):
+        assert layout.replicas - copies < len(layout.copies)
+
+
+@settings(deadline=None)
+@given(sites())
+def test_no_layout_comes_that_an_earlier_one_rules_out(site: Site) -> None:
+    best: dict[tuple[Degrees, str], int] = {}
+    for layout in _all(site, None):
+        kind = (layout.degrees, layout.card.name)
+        if layout.degrees.nodes == 1:
+            assert layout.free_bytes > best.get(kind, -1)
+            best[kind] = layout.free_bytes
+
+
+@settings(deadline=None)
+@given(sites(), st.integers(0, 7), st.integers(1, 24), geometries)
+def test_more_free_memory_never_removes_a_layout(site: Site, place: int, gib: int, geometry: object) -> None:
+    cards = list(site.cards)
+    one = cards[place % len(cards)]
+    cards[place % len(cards)] = replace(one, free_bytes=min(_total(one), _free(one) + gib * GIB))
+    after = _all(replace(site, cards=tuple(cards)), None, geometry)
+    for layout in _all(site, None, geometry):
+        assert any(
+            other.degrees == layout.degrees
+            and other.card.name == layout.card.name
+            and other.replicas >= layout.replicas
+            and other.free_bytes >= layout.free_bytes
+            for other in after
+        )
+
+
+@settings(deadline=None)
+@given(sites(), st.integers(1, 200))
+def test_the_most_copies_that_can_fit_are_found(site: Site, need: int) -> None:
+    """Held against counting: of each kind, as many cards as have their share, in groups of the size."""
+    layout = first_that_fits(Site(site.cards), need)
+    if layout is not None and layout.degrees.pipeline == 1:
+        size = layout.degrees.tensor
+        enough = Counter(one.name for one in site.cards if _free(one) * size >= need * GIB)
+        assert layout.replicas == enough[layout.card.name] // size
+
+
+@settings(deadline=None)
+@given(sites())
+def test_the_nearest_group_is_taken_where_all_are_free(site: Site) -> None:
+    cards = tuple(replace(one, free_bytes=20 * GIB) for one in site.cards)
+    pairs = [
+        island for island in islands(cards) if _identical([one for one in cards if device_name(one) in island.devices])
+    ]
+    for layout in _all(Site(cards), 1):
+        if layout.degrees == Degrees(tensor=2) and pairs:
+            (group,) = layout.copies[0]
+            nearest = [island for island in pairs if island.kind == pairs[0].kind]
+            if layout.card.name in {one.name for one in cards if device_name(one) in pairs[0].devices}:
+                assert any(set(group) <= set(island.devices) for island in nearest)
+
+
+def _free(one: Accelerator) -> int:
+    assert not isinstance(one.free_bytes, Unknown)
+    return min(one.free_bytes, _total(one))
+
+
+def _total(one: Accelerator) -> int:
+    assert not isinstance(one.memory_bytes, Unknown)
+    return one.memory_bytes
+
+
+def _identical(cards: Sequence[Accelerator]) -> bool:
+    return len({(one.name, one.memory_bytes) for one in cards}) == 1
+
+
+def test_h20_and_its_larger_sister_do_not_mix() -> None:
+    cards = [card(0, H20), card(1, ("NVIDIA H20-3e", 143771, "9.0"))]
+    assert _all(Site(linked(cards, lambda _a, _b: "NV18")), None)[-1].degrees.tensor == 1
