@@ -27,6 +27,8 @@ class Geometry:
     experts_used: int = 0
     shared_experts: int = 0
     expert_feed_forward: int = 0
+    expert_hidden: int = 0
+    """The width that routed experts work on, where it is not the hidden one; 0 where it is."""
     router_bias: bool = False
     dense_layers: int = 0
     sliding_window: int = 0
@@ -48,8 +50,14 @@ class Geometry:
     index_dimensions: int = 0
     """Of the indexer that sparse attention keeps beside its cache (DeepSeek V3.2), per layer and token."""
     index_heads: int = 0
+    index_layers: int = 0
+    """Layers that have an indexer of their own; 0 where all have."""
     draft_layers: int = 0
     """Layers of the model's own drafter for speculative decoding; engines do not load them unless asked."""
+    draft_tables: bool = False
+    """The files hold the embeddings and the output head a second time, for the drafter."""
+    norms: int = 2
+    """Norms of the hidden width in each layer."""
     parameters_outside_layers: int = 0
     """Of a vision or audio tower, which every rank holds or not as the engine decides; 0 for text models."""
 

@@ -85,7 +85,9 @@ def parts(geometry: Geometry) -> Parts:
     full = geometry.layers - geometry.linear_layers
     return Parts(
         tables=geometry.vocab * geometry.hidden * (1 if geometry.tied_embeddings else 2),
-        attention=full * _attention(geometry) + geometry.linear_layers * geometry.linear_parameters,
+        attention=full * _attention(geometry)
+        + geometry.linear_layers * geometry.linear_parameters
+        + _indexers(geometry),
         dense=(geometry.layers - expert_layers) * _feed_forward(geometry) + expert_layers * _shared(geometry),
         experts=expert_layers * _experts(geometry),
         rest=_rest(geometry, full, expert_layers) + geometry.parameters_outside_layers,
@@ -95,7 +97,7 @@ def parts(geometry: Geometry) -> Parts:
 def _attention(geometry: Geometry) -> int:
     """The matrices of one layer of full attention."""
     if geometry.kv_lora_rank:
-        return _latent_attention(geometry) + _indexer(geometry)
+        return _latent_attention(geometry)
     queries = geometry.heads * geometry.key_length * (2 if geometry.output_gate else 1)
     keys_values = geometry.kv_heads * (geometry.key_length + geometry.value_length)
     return geometry.hidden * (queries + keys_values + geometry.heads * geometry.value_length)
@@ -111,10 +113,11 @@ def _latent_attention(geometry: Geometry) -> int:
     return query + latent + up + geometry.heads * geometry.value_length * geometry.hidden
 
 
-def _indexer(geometry: Geometry) -> int:
-    """Its queries come from the compressed ones; it has one key, and a weight for each of its heads."""
+def _indexers(geometry: Geometry) -> int:
+    """Their queries come from the compressed ones; each has one key, and a weight for each of its heads."""
     queries = geometry.q_lora_rank * geometry.index_heads * geometry.index_dimensions
-    return queries + geometry.hidden * (geometry.index_dimensions + geometry.index_heads)
+    keys = geometry.hidden * (geometry.index_dimensions + geometry.index_heads)
+    return (geometry.index_layers or geometry.layers) * (queries + keys)
 
 
 def _feed_forward(geometry: Geometry) -> int:
@@ -126,12 +129,14 @@ def _shared(geometry: Geometry) -> int:
 
 
 def _experts(geometry: Geometry) -> int:
-    return geometry.experts * (2 if geometry.ungated else 3) * geometry.hidden * geometry.expert_feed_forward
+    width = geometry.expert_hidden or geometry.hidden
+    there_and_back = 2 * geometry.hidden * geometry.expert_hidden
+    return geometry.experts * (2 if geometry.ungated else 3) * width * geometry.expert_feed_forward + there_and_back
 
 
 def _rest(geometry: Geometry, full_layers: int, expert_layers: int) -> int:
     """Norms, biases and routers."""
-    norms = geometry.layers * 2 * geometry.hidden + geometry.hidden
+    norms = (geometry.layers * geometry.norms + 1) * geometry.hidden
     biases = (geometry.heads * geometry.key_length + 2 * geometry.kv_heads * geometry.key_length) * geometry.qkv_bias
     own_norms = 2 * geometry.key_length * geometry.qk_norm
     if geometry.kv_lora_rank:
@@ -153,16 +158,16 @@ def checkpoint_bytes(geometry: Geometry, precision: str) -> int:
 
 
 def draft_bytes(geometry: Geometry, precision: str) -> int:
-    """The drafter that lies in the same files: a layer like the others behind a projection of two states into one.
+    """The drafter that lies in the same files: a layer like the others, a projection of two states into one, three norms.
 
-    With latent attention it carries its own embeddings and head (DeepSeek V3's README_WEIGHTS.md: 14 B in all, 11.5 B of them its own).
+    DeepSeek V3 and GLM 4.5 repeat the embeddings and the head for it (DeepSeek's README_WEIGHTS.md: 14 B in all, 11.5 B its own).
     """
     if not geometry.draft_layers:
         return 0
     fewer = replace(geometry, layers=geometry.layers - geometry.draft_layers)
     layers = checkpoint_bytes(geometry, precision) - checkpoint_bytes(fewer, precision)
-    tables = 2 * 2 * geometry.vocab * geometry.hidden if geometry.kv_lora_rank else 0
-    return layers + geometry.draft_layers * (tables + 2 * 2 * geometry.hidden**2)
+    tables = 2 * 2 * geometry.vocab * geometry.hidden if geometry.draft_tables else 0
+    return layers + geometry.draft_layers * (tables + 2 * (2 * geometry.hidden**2 + 3 * geometry.hidden))
 
 
 def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:

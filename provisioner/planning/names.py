@@ -200,6 +200,8 @@ def _kinds(precision: str) -> Iterable[str]:
     """Closest first."""
     if precision == "int4":
         return ("int4", "w4a16", "awq", "gptq")
+    if precision == "w4a16":
+        return ("int4",)
     if precision in ("fp8", "fp8_block128"):
         return ("fp8_block128", "fp8")
     return ()

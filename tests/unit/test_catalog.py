@@ -12,7 +12,14 @@ from provisioner.profiles.compile import FOLDER, compile_catalog
 
 CATALOG = load_catalog()
 MODELS = sorted(CATALOG.models)
-DENSE = [name for name in MODELS if CATALOG.model(name).architecture.kind == "dense-gqa"]
+DENSE = [
+    name
+    for name in MODELS
+    if (shape := CATALOG.model(name).architecture).kind == "dense-gqa"
+    and shape.norms == 2
+    and not shape.ungated
+    and not shape.parameters_outside_layers
+]
 EXACT = [
     name
     for name in MODELS
