@@ -11,7 +11,8 @@ from provisioner.model.catalog import AcceleratorEntry, ModelEntry
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Profile
 
-if TYPE_CHECKING:  # `detect` needs the names of accelerators, and no speeds.
+if TYPE_CHECKING:  # `detect` needs the names of accelerators, and neither engines nor speeds.
+    from provisioner.model.engines import EngineEntry
     from provisioner.model.speed import SpeedRow
 
 COMPILED = os.path.join(os.path.dirname(__file__), "profiles", "catalog.json")
@@ -70,6 +71,7 @@ class Catalog:
     models: Mapping[str, object]
     accelerators: Mapping[str, object]
     speed: Mapping[str, object] = field(default_factory=dict)
+    engines: Mapping[str, object] = field(default_factory=dict)
     decoded: dict[str, object] = field(default_factory=dict)
 
     def profile(self, name: str) -> Profile:
@@ -80,6 +82,11 @@ class Catalog:
 
     def accelerator(self, name: str) -> AcceleratorEntry:
         return cast(AcceleratorEntry, self._entry(AcceleratorEntry, "accelerator", self.accelerators, name))
+
+    def engine(self, name: str) -> "EngineEntry":
+        from provisioner.model.engines import EngineEntry
+
+        return cast(EngineEntry, self._entry(EngineEntry, "engine", self.engines, name))
 
     def speed_rows(self) -> "tuple[SpeedRow, ...]":
         """All that is known of engines' speed: few rows, and which of them hold depends on all the rest."""
@@ -102,4 +109,6 @@ def load_catalog(path: str = COMPILED) -> Catalog:
 
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
-    return Catalog(document["profiles"], document["models"], document["accelerators"], document["speed"])
+    return Catalog(
+        document["profiles"], document["models"], document["accelerators"], document["speed"], document["engines"]
+    )

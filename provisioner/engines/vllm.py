@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from provisioner.engines._flags import rendered
+from provisioner.engines._vllm_memory import usage
+from provisioner.engines._vllm_rules import refuses
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
@@ -49,4 +51,6 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
+    refuses=refuses,
+    usage=usage,
 )

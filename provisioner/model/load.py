@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from provisioner.model.catalog import Geometry
+from provisioner.model.engines import Constant
 from provisioner.model.record import dataclass, field
 
 
@@ -64,8 +65,12 @@ class Load:
     version: str
     eager: bool = False
     utilization: float | None = None
-    constants: Mapping[str, object] = field(default_factory=dict)
-    """The engine's row of the catalog for this version: data, with its sources."""
+    samples: bool = True
+    """Whether this rank computes logits: the last pipeline stage does, which decides its peak."""
+    drafting: bool = False
+    """A drafter runs beside the model (speculative decoding)."""
+    constants: Mapping[str, tuple[Constant, ...]] = field(default_factory=dict)
+    """The engine's constants of the catalog, by name: data, with the versions they hold for and their sources."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from provisioner.documents import decode
 from provisioner.model.catalog import AcceleratorEntry, ModelEntry
+from provisioner.model.engines import EngineEntry
 from provisioner.model.spec import Profile
 from provisioner.model.speed import SpeedRow
 
@@ -20,6 +21,7 @@ def compile_catalog(folder: str = FOLDER) -> str:
         "profiles": _by_name(folder, "name", Profile),
         "models": _by_name(os.path.join(folder, "models"), "id", ModelEntry),
         "accelerators": _by_name(os.path.join(folder, "accelerators"), "id", AcceleratorEntry),
+        "engines": _by_name(os.path.join(folder, "engines"), "name", EngineEntry),
         "speed": _by_name(os.path.join(folder, "speed"), "id", SpeedRow),
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
@@ -56,8 +58,9 @@ def _documents(folder: str) -> Iterator[tuple[str, Mapping[str, object]]]:
 
 def main() -> int:
     target = os.path.join(FOLDER, "catalog.json")
+    compiled = compile_catalog()
     with open(target, "w", encoding="utf-8") as file:
-        file.write(compile_catalog())
+        file.write(compiled)
     sys.stderr.write(f"{target} written\n")
     return 0
 

@@ -1,0 +1,127 @@
+"""What every engine that cuts a model over ranks demands of its shape: the rules of division, in the engines' own words."""
+
+from collections.abc import Iterator
+
+from provisioner.model.catalog import Geometry
+from provisioner.model.load import Degrees, Load
+from provisioner.model.record import replace
+
+VOCABULARY_STEP = 64
+MARLIN_STEP = 128
+"""Inputs of a shard for Marlin's kernels, and the values that share a scale in the usual 4-bit checkpoints."""
+
+GROUPED = ("awq", "gptq", "w4a16", "gptq_int8")
+WIDEST = 64
+
+
+def capability(architecture: str) -> int | None:
+    """`sm89` as 89; None for other makers and where it is not known."""
+    digits = architecture.removeprefix("sm")
+    return int(digits) if architecture.startswith("sm") and digits.isdigit() else None
+
+
+def cannot_divide(load: Load, expert_step: int, block_step: int) -> str:
+    """The first rule that the degrees break, with the degrees that would keep all of them; empty when none is broken.
+
+    `expert_step` and `block_step` are the multiples that fp8 blocks of experts and of other matrices must be cut at.
+    """
+    broken = next(_broken(load.geometry, load.degrees, load.precision, expert_step, block_step), "")
+    return f"{broken}; {_remedy(load, expert_step, block_step)}" if broken else ""
+
+
+def valid_tensors(load: Load, expert_step: int, block_step: int) -> tuple[int, ...]:
+    """Tensor-parallel sizes that keep every rule, everything else left as it is."""
+    sizes = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, WIDEST)
+    fits = (replace(load.degrees, tensor=size, decode_context=1) for size in sizes)
+    return tuple(
+        one.tensor for one in fits if not next(_broken(load.geometry, one, load.precision, expert_step, block_step), "")
+    )
+
+
+def _remedy(load: Load, expert_step: int, block_step: int) -> str:
+    """Sizes up to twice the one that was asked for; experts kept whole where that alone would do."""
+    sizes = [str(size) for size in valid_tensors(load, expert_step, block_step) if size <= 2 * load.degrees.tensor]
+    remedies = [f"take tensor parallel {', '.join(sizes[:-1])} or {sizes[-1]}" if len(sizes) > 1 else "take one device"]
+    whole = replace(load.degrees, expert=True)
+    still = next(_broken(load.geometry, whole, load.precision, expert_step, block_step), "")
+    if load.geometry.experts and not load.degrees.expert and not still:
+        remedies.append("keep the experts whole (expert parallel)")
+    return ", or ".join(remedies)
+
+
+def _broken(geometry: Geometry, degrees: Degrees, precision: str, expert_step: int, block_step: int) -> Iterator[str]:
+    yield from _heads(geometry, degrees)
+    yield from _columns(geometry, degrees)
+    yield from _decode_context(geometry, degrees)
+    if precision == "fp8_block128":
+        yield from _fp8_blocks(geometry, degrees, expert_step, block_step)
+    elif precision in GROUPED:
+        yield from _marlin(geometry, degrees)
+
+
+def _heads(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
+    tensor, kv_heads = degrees.tensor, geometry.kv_heads
+    if geometry.heads % tensor:
+        yield (
+            f"Total number of attention heads ({geometry.heads}) must be divisible by tensor parallel size ({tensor})"
+        )
+    if geometry.kv_lora_rank or not kv_heads:
+        return
+    if kv_heads % tensor and tensor % kv_heads:
+        yield f"{kv_heads} key-value heads can neither be divided by tensor parallel size {tensor} nor be replicated evenly"
+
+
+def _columns(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
+    tensor = degrees.tensor
+    padded = -(-geometry.vocab // VOCABULARY_STEP) * VOCABULARY_STEP
+    for what, size in (("the vocabulary", padded), ("the feed-forward width", geometry.feed_forward)):
+        if size % tensor:
+            yield f"{what} ({size}) is not divisible by tensor parallel size {tensor}"
+    if geometry.experts and not degrees.expert and geometry.expert_feed_forward % tensor:
+        width = geometry.expert_feed_forward
+        yield f"the experts' width ({width}) is not divisible by tensor parallel size {tensor}"
+
+
+def _decode_context(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
+    tensor, context = degrees.tensor, degrees.decode_context
+    if context == 1:
+        return
+    if tensor % context:
+        yield f"tensor parallel size {tensor} must be divisible by decode context parallel size {context}"
+    elif not geometry.kv_lora_rank and context > max(1, tensor // max(1, geometry.kv_heads)):
+        yield (
+            f"decode context parallel size {context} needs as many copies of the key-value heads, and tensor parallel "
+            f"size {tensor} over {geometry.kv_heads} of them makes {max(1, tensor // max(1, geometry.kv_heads))}"
+        )
+
+
+def _fp8_blocks(geometry: Geometry, degrees: Degrees, expert_step: int, block_step: int) -> Iterator[str]:
+    """One scale for a block of 128 x 128 values: a shard must not cut through a block."""
+    tensor = degrees.tensor
+    if geometry.experts and not degrees.expert and geometry.expert_feed_forward // tensor % expert_step:
+        shard = geometry.expert_feed_forward // tensor
+        yield (
+            f"the output_size of gate's and up's weight = {shard} is not divisible by weight quantization "
+            f"block_n = {expert_step}"
+        )
+    dense = geometry.feed_forward if not geometry.experts or geometry.dense_layers else 0
+    if tensor > 1 and dense // tensor % block_step:
+        yield (
+            f"Weight output_partition_size = {dense // tensor} is not divisible by weight quantization "
+            f"block_n = {block_step}"
+        )
+
+
+def _marlin(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
+    """Groups of 128 inputs share a scale, and the kernels take inputs in steps of 128."""
+    tensor = degrees.tensor
+    widths = [("down projection", geometry.feed_forward if not geometry.experts or geometry.dense_layers else 0)]
+    widths.append(("attention output", geometry.heads * geometry.value_length))
+    if geometry.experts and not degrees.expert:
+        widths.append(("experts' down projection", geometry.expert_feed_forward))
+    for what, width in widths:
+        if tensor > 1 and width // tensor % MARLIN_STEP:
+            yield (
+                f"Weight input_size_per_partition = {width // tensor} of the {what} is not divisible by "
+                f"min_thread_k = {MARLIN_STEP}"
+            )

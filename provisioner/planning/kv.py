@@ -1,0 +1,178 @@
+"""The KV cache on one rank: bytes a token over all layers that keep every token, and bytes a request for those that do not.
+
+Laws: grouped heads are cut over tensor parallelism down to one head a rank and replicated above that; the latent row of MLA is
+whole on every rank of a tensor group and only decode-context parallelism cuts it; a pipeline's fullest stage sets the pool.
+"""
+
+from provisioner.model.catalog import Geometry
+from provisioner.model.load import Degrees
+from provisioner.model.record import dataclass
+
+BITS = {
+    "auto": 16, "bf16": 16, "bfloat16": 16, "fp16": 16, "float16": 16, "half": 16, "f16": 16, "float32": 32, "fp32": 32,
+    "fp8": 8, "fp8_e4m3": 8, "fp8_e5m2": 8, "fp8_inc": 8, "fp8_ds_mla": 8, "int8": 8, "nvfp4": 4, "fp4": 4,
+}  # fmt: skip
+"""Of one value, by the names that vLLM and SGLang give their cache types."""
+
+SPARSE_LATENT_BYTES = 656
+"""A latent row of DeepSeek V3.2 in fp8, per layer: 512 values, 4 scales of 32 bits and 64 rotated values in 16 bits
+(`fp8_ds_mla`, vLLM 0.32 v1/attention/backends/mla/flashmla_sparse.py)."""
+
+INDEX_SCALE_BLOCK = 128
+"""Values of an indexer's key that share one scale of 32 bits; the key itself is kept in 8 bits whatever the cache's type."""
+
+BLOCK = 16
+"""Tokens of one block where nothing asks for more."""
+
+STEP_TOKENS = 2048
+"""Tokens of one step that a sliding window is kept for beside the window itself, where the engine's own figure is not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Layers of one kind whose cache is allocated together: `layers` of them, `rows` bytes a token and layer."""
+
+    layers: int
+    row_bytes: int
+    window: int = 0
+    """Tokens kept; 0 for all."""
+    state_bytes: int = 0
+    """Per request and layer, for linear layers; such a group has no rows."""
+
+
+def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
+    """Growing groups, fullest pipeline stage, one rank. Decode-context parallelism deals the tokens out over its ranks."""
+    return -(-_growing(geometry, degrees, dtype) // degrees.decode_context)
+
+
+def _growing(geometry: Geometry, degrees: Degrees, dtype: str) -> int:
+    layers = geometry.kv_layers - geometry.sliding_layers
+    return on_fullest_stage(layers, geometry, degrees) * row_bytes(geometry, degrees, dtype)
+
+
+def fixed_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto", context: int = 0, step: int = 0) -> int:
+    """Per request: sliding windows (with `step` tokens that one step may add) and the states of linear layers."""
+    kept = min(geometry.sliding_window + step, context or geometry.sliding_window + step)
+    sliding = on_fullest_stage(geometry.sliding_layers, geometry, degrees) * row_bytes(geometry, degrees, dtype) * kept
+    return sliding + on_fullest_stage(geometry.linear_layers, geometry, degrees) * state_bytes(geometry, degrees)
+
+
+def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
+    """One token in one layer of full attention, on one rank."""
+    bits = value_bits(dtype)
+    if geometry.kv_lora_rank:
+        return _latent_row(geometry, bits) + _index_row(geometry)
+    heads = heads_on_rank(geometry.kv_heads, degrees.tensor)
+    return heads * (geometry.key_length + geometry.value_length) * bits // 8
+
+
+def value_bits(dtype: str) -> int:
+    """Of a cache type that is not known: as many as the model computes in."""
+    return BITS.get(dtype.lower(), 16)
+
+
+def _latent_row(geometry: Geometry, bits: int) -> int:
+    if geometry.index_dimensions and bits == 8:
+        return SPARSE_LATENT_BYTES
+    return (geometry.kv_lora_rank + geometry.rope_dimensions) * bits // 8
+
+
+def _index_row(geometry: Geometry) -> int:
+    keys = geometry.index_dimensions
+    return keys + 4 * -(-keys // INDEX_SCALE_BLOCK)
+
+
+def heads_on_rank(kv_heads: int, tensor: int) -> int:
+    return max(1, kv_heads // tensor)
+
+
+def state_bytes(geometry: Geometry, degrees: Degrees) -> int:
+    """Of one linear layer and request: its heads are cut over the tensor group."""
+    return -(-geometry.linear_state_bytes // degrees.tensor)
+
+
+def stage_layers(layers: int, stages: int) -> tuple[int, ...]:
+    """As vLLM deals them out: what is left over goes to the stages before the last, which has the output head to carry.
+
+    The rule is that of vLLM 0.32 distributed/utils.py, get_pp_indices.
+    """
+    each, over = divmod(layers, stages)
+    counts = [each] * stages
+    for place in range(over):
+        counts[-2 - place] += 1
+    return tuple(counts)
+
+
+def on_fullest_stage(count: int, geometry: Geometry, degrees: Degrees) -> int:
+    """Of `count` layers that are spread evenly among all layers, those of the longest pipeline stage."""
+    if degrees.pipeline == 1 or not geometry.layers:
+        return count
+    longest = max(stage_layers(geometry.layers, degrees.pipeline))
+    return -(-count * longest // geometry.layers)
+
+
+def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> tuple[Group, ...]:
+    """The kinds of layers on the fullest stage; those that are not there are left out."""
+    row = row_bytes(geometry, degrees, dtype)
+    found = (
+        Group(on_fullest_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees), row),
+        Group(on_fullest_stage(geometry.sliding_layers, geometry, degrees), row, window=geometry.sliding_window),
+        Group(
+            on_fullest_stage(geometry.linear_layers, geometry, degrees), 0, state_bytes=state_bytes(geometry, degrees)
+        ),
+    )
+    return tuple(group for group in found if group.layers and (group.row_bytes or group.state_bytes))
+
+
+def tokens(
+    pool_bytes: int,
+    geometry: Geometry,
+    degrees: Degrees,
+    dtype: str = "auto",
+    context: int = 0,
+    block: int = BLOCK,
+    step: int = STEP_TOKENS,
+) -> int:
+    """As vLLM prints it: whole blocks, for models of one kind of layer.
+
+    Hybrid ones share one pool of equal pages between groups of as many layers each, and the figure is what requests of full
+    length can hold together.
+    """
+    found = groups(geometry, degrees, dtype)
+    if not found or pool_bytes <= 0:
+        return 0
+    if len(found) == 1 and found[0].row_bytes and not found[0].window:
+        return pool_bytes // (_growing(geometry, degrees, dtype) * block) * block * degrees.decode_context
+    return _hybrid_tokens(pool_bytes, found, degrees, context, block, step)
+
+
+def _hybrid_tokens(
+    pool_bytes: int, found: tuple[Group, ...], degrees: Degrees, context: int, block: int, step: int
+) -> int:
+    """Groups of equal size over one pool: pages of the widest layer, blocks raised until a linear state fits into a page.
+
+    The rule is that of vLLM 0.32 v1/core/kv_cache_utils.py.
+    """
+    row = max((group.row_bytes for group in found), default=0)
+    state = max(group.state_bytes for group in found)
+    if row and state:
+        block = max(block, -(-state // (row * BLOCK)) * BLOCK)
+    page = max(row * block, state)
+    size = _group_size([group.layers for group in found])
+    blocks = pool_bytes // (page * size)
+    length = -(-context // degrees.decode_context)
+    each = sum(-(-group.layers // size) * _blocks_of_request(group, length, block, step) for group in found)
+    return blocks * context // each if each else 0
+
+
+def _blocks_of_request(group: Group, length: int, block: int, step: int) -> int:
+    if group.state_bytes:
+        return 1
+    if group.window:
+        return -(-min(group.window - 1 + step, length) // block) + 1
+    return -(-length // block)
+
+
+def _group_size(layers: list[int]) -> int:
+    """The rarest kind sets it, unless the commonest is not half as many again: then that one, and the rarest is padded."""
+    return max(layers) if max(layers) < 1.5 * min(layers) else min(layers)

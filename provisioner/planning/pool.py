@@ -1,0 +1,114 @@
+"""What an engine that claims a share of each device has left for its cache there, whether it starts with that, and what binds."""
+
+from provisioner.model.load import Load, Usage
+from provisioner.model.record import dataclass
+from provisioner.planning import kv
+from provisioner.planning.amounts import size
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The cache of one rank. `problem` is empty when the engine starts and can hold one request of the full context."""
+
+    kv_bytes: int
+    """As expected; below 0 by as much as is missing before there is any cache."""
+    low_bytes: int
+    high_bytes: int
+    tokens: int
+    low_tokens: int
+    high_tokens: int
+    needed_bytes: int
+    """For one request of the full context, which the engine insists on."""
+    free_bytes: int
+    """Of the device, outside the engine's share, after graphs that it does not count inside."""
+    missing_bytes: int
+    """What more memory, or less need, would make it start; 0 when it does."""
+    binding: str
+    """The component that takes most of what is short."""
+    problem: str
+
+
+def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -> Pool:
+    """`dtype` and `block` are the cache's type and the tokens of one block."""
+    inside = (usage.activation, usage.runtime) + ((usage.graphs,) if usage.graphs_inside else ())
+    expected = usage.budget.bytes - load.weights_bytes - sum(part.bytes for part in inside)
+    low = usage.budget.low - load.weights_bytes - sum(part.high for part in inside)
+    high = usage.budget.high - load.weights_bytes - sum(part.low for part in inside)
+    counts = [_tokens(load, each, dtype, block) for each in (expected, low, high)]
+    needed = request_bytes(load, dtype, block)
+    outside = 0 if usage.graphs_inside else usage.graphs.bytes
+    free = load.card.free_bytes - usage.budget.bytes - outside
+    missing, problem = _verdict(load, usage, expected, needed, free)
+    return Pool(
+        kv_bytes=expected,
+        low_bytes=low,
+        high_bytes=high,
+        tokens=counts[0],
+        low_tokens=counts[1],
+        high_tokens=counts[2],
+        needed_bytes=needed,
+        free_bytes=free,
+        missing_bytes=missing,
+        binding=_binding(load, usage, needed) if problem else "",
+        problem=problem,
+    )
+
+
+def _tokens(load: Load, size_bytes: int, dtype: str, block: int) -> int:
+    return kv.tokens(size_bytes, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens)
+
+
+def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int:
+    """One request of the full context, in whole blocks: an engine that cannot hold it does not start."""
+    blocks = -(-load.context // (block * load.degrees.decode_context))
+    growing = kv.bytes_per_token(load.geometry, load.degrees, dtype) * load.degrees.decode_context * block * blocks
+    fixed = kv.fixed_bytes(load.geometry, load.degrees, dtype, load.context, load.batched_tokens)
+    return growing + fixed
+
+
+def _verdict(load: Load, usage: Usage, expected: int, needed: int, free: int) -> tuple[int, str]:
+    """What is missing, and why, in the order in which the engine would run into it."""
+    if load.card.free_bytes < usage.budget.bytes:
+        short = usage.budget.bytes - load.card.free_bytes
+        return short, (
+            f"{size(load.card.free_bytes)} are free on the device, less than the engine's share of "
+            f"{size(usage.budget.bytes)} ({usage.budget.basis})"
+        )
+    if expected <= 0:
+        return needed - expected, (
+            f"no memory for the cache: {_sum(load, usage)} of a share of {size(usage.budget.bytes)}"
+        )
+    if expected < needed:
+        return needed - expected, (
+            f"{size(needed)} of cache are needed for one request of {load.context} tokens, "
+            f"{size(expected)} are left beside {_sum(load, usage)} of a share of {size(usage.budget.bytes)}"
+        )
+    if free < 0:
+        return -free, (
+            f"graphs need {size(usage.graphs.bytes)} outside the engine's share, which leaves "
+            f"{size(load.card.free_bytes - usage.budget.bytes)}: out of memory at their capture"
+        )
+    return 0, ""
+
+
+def _sum(load: Load, usage: Usage) -> str:
+    parts = {"weights": load.weights_bytes, "activations": usage.activation.bytes, "runtime": usage.runtime.bytes}
+    if usage.graphs_inside:
+        parts["graphs"] = usage.graphs.bytes
+    return " + ".join(f"{name} {size(amount)}" for name, amount in parts.items())
+
+
+def _binding(load: Load, usage: Usage, needed: int) -> str:
+    parts = {
+        "weights": load.weights_bytes,
+        "KV cache": needed,
+        "activations": usage.activation.bytes,
+        "the engine itself": usage.runtime.bytes,
+        "graphs": usage.graphs.bytes,
+    }
+    return max(parts, key=lambda name: parts[name])
+
+
+def tightest(pools: list[Pool]) -> Pool:
+    """The stage that sets the pool of a pipeline: the one that does not start, else the one with the fewest tokens."""
+    return min(pools, key=lambda one: (not one.problem, one.tokens))
