@@ -55,6 +55,7 @@ def _card(card: Card, cards: Sequence[Card]) -> Accelerator:
         mig=_mig(card.get("mig")),
         persistence=None if mode is None else mode == 1,
         problem=problem,
+        shares_host_memory=any(word in name for word in UNIFIED_MEMORY),
     )
 
 

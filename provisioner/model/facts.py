@@ -36,7 +36,7 @@ class ReadFiles:
 
 @dataclass(frozen=True, slots=True)
 class AskKernel:
-    """What no file tells: `uname`, `user`, `statvfs:<path>`, `clock`, `runtime`, `memory_devices`, each as JSON."""
+    """What no file tells: `uname`, `user`, `statvfs:<path>`, `clock`, `runtime`, `memory_devices`, `nodes`, each as JSON."""
 
     topics: tuple[str, ...]
 
@@ -54,13 +54,23 @@ class AskDocker:
 
 
 @dataclass(frozen=True, slots=True)
+class AskTools:
+    """What makers' own programs print, by command; each starts a process, so it is only asked where their device is seen."""
+
+    commands: tuple[str, ...]
+    """A program's name and its arguments, with one blank between."""
+    folders: tuple[str, ...] = ()
+    """Where else to look for programs that are not on the PATH."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskAll:
     """Several questions whose answers one fact needs together."""
 
-    questions: tuple[ReadFiles | AskKernel, ...]
+    questions: tuple[ReadFiles | AskKernel | AskTools, ...]
 
 
-Question = ReadFiles | AskKernel | AskNvml | AskDocker | AskAll
+Question = ReadFiles | AskKernel | AskNvml | AskDocker | AskTools | AskAll
 Answers = Mapping[str, str | Unknown]
 """One entry for each thing that exists; what is there and could not be read is `Unknown`."""
 
@@ -221,7 +231,7 @@ class DeviceProcess:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way from one accelerator to another: `to` is its index, `kind` nvlink | pcie, `hops` the topology word."""
+    """A way from one accelerator to another: `to` is its index, `kind` nvlink | xgmi | hccs | pcie, `hops` the topology word."""
 
     to: int
     kind: str
@@ -259,6 +269,14 @@ class Accelerator:
     mig: Mig | None
     persistence: bool | None
     problem: str | None
+    architecture: str | None = None
+    """What its compiler calls it: `gfx942`, `Ascend910B`; NVIDIA's have a compute capability instead."""
+    part_of: str | None = None
+    """The card that this device is a chip, a partition or a virtual function of; None where it is all of a card."""
+    shares_host_memory: bool = False
+    """Its memory is the host's, and is not there twice."""
+    driver: str | None = None
+    """The version of its kernel driver, where the maker's tool or the kernel tells."""
 
 
 @dataclass(frozen=True, slots=True)

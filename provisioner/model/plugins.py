@@ -22,7 +22,15 @@ class Vendor:
     pci_vendor_ids: tuple[str, ...]
     probe: Fact[tuple[Accelerator, ...]]
     visible_devices: str
-    """The environment variable that limits a program to some devices."""
+    """The environment variable that limits a program to some devices; empty where there is none."""
+    pci_classes: tuple[str, ...] = ("03", "12", "0b40")
+    """Of which kind of device: this maker's other ones (network, management, encryption) are no accelerators."""
+    integrated: tuple[str, ...] = ()
+    """Addresses where this maker's processors show their own graphics: not alone a reason to start a tool."""
+    nodes: tuple[str, ...] = ()
+    """How the names of its devices in /dev begin, where a container shows no bus."""
+    system: str = ""
+    """The operating system that all its devices come with, where no bus shows them."""
 
 
 def refuses_nothing(_load: Load) -> str:

@@ -1,6 +1,6 @@
 """Ask a machine every question once; what cannot be had becomes `Unknown`, never an exception."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from provisioner.facts import (
@@ -19,6 +19,7 @@ from provisioner.facts import (
     numa,
     nvidia_driver,
     pci,
+    presence,
     rdma,
     runtime,
     secure_boot,
@@ -31,6 +32,7 @@ from provisioner.model.facts import (
     AskDocker,
     AskKernel,
     AskNvml,
+    AskTools,
     CannotAsk,
     Fact,
     Filesystem,
@@ -68,7 +70,7 @@ def gather(machine: Machine, vendors: Mapping[str, Vendor]) -> HostFacts:
         network=asked.about(network.FACT),
         rdma=asked.about(rdma.FACT),
         pci=devices,
-        accelerators={name: _placed(asked.about(vendor.probe), devices) for name, vendor in vendors.items()},
+        accelerators=_accelerators(asked, vendors, devices),
         software=_software(asked),
         sources=dict(sorted(asked.sources.items())),
     )
@@ -94,15 +96,40 @@ class _Asked:
         except (ValueError, KeyError, OverflowError) as error:
             return Unknown(f"{fact.name}: {_sentence(error)}")
 
+    def listen(self, wanted: Sequence[AskTools]) -> None:
+        """Put the questions for tools all at once: each program takes its time to start."""
+        commands = tuple(dict.fromkeys(command for each in wanted for command in each.commands))
+        if commands:
+            folders = tuple(dict.fromkeys(folder for each in wanted for folder in each.folders))
+            told = self._machine.ask(AskTools(commands, folders))
+            self._answers |= {each: {name: told[name] for name in each.commands} for each in wanted}
+
+    def nothing(self, fact: Fact[T]) -> T | Unknown:
+        """The fact of a machine that is known to have none of it: it is not asked."""
+        self.sources[fact.name] = _source(fact.question)
+        return fact.absent
+
     def _answer(self, question: Question) -> Answers | Unknown:
         if question not in self._answers:
-            try:
-                self._answers[question] = self._machine.ask(question)
-            except NotThere:
-                self._answers[question] = {}
-            except CannotAsk as error:
-                self._answers[question] = Unknown(str(error))
+            self._answers[question] = self._together(question) if isinstance(question, AskAll) else self._one(question)
         return self._answers[question]
+
+    def _together(self, question: AskAll) -> Answers | Unknown:
+        answers: dict[str, str | Unknown] = {}
+        for part in question.questions:
+            found = self._answer(part)
+            if isinstance(found, Unknown):
+                return found
+            answers |= found
+        return answers
+
+    def _one(self, question: Question) -> Answers | Unknown:
+        try:
+            return self._machine.ask(question)
+        except NotThere:
+            return {}
+        except CannotAsk as error:
+            return Unknown(str(error))
 
 
 def _sentence(error: Exception) -> str:
@@ -114,6 +141,39 @@ def _devices(asked: _Asked) -> tuple[PciDevice, ...] | Unknown:
     if isinstance(addresses, Unknown) or not addresses:
         return addresses if isinstance(addresses, Unknown) else ()
     return asked.about(pci.at(addresses))
+
+
+def _accelerators(
+    asked: _Asked, vendors: Mapping[str, Vendor], devices: tuple[PciDevice, ...] | Unknown
+) -> dict[str, tuple[Accelerator, ...] | Unknown]:
+    """Those of each maker. A maker whose tools would be started is only asked where a device of theirs is seen."""
+    found = asked.about(presence.FACT)
+    signs = presence.Presence("", ()) if isinstance(found, Unknown) else found
+    on_bus = () if isinstance(devices, Unknown) else devices
+    seen = {name: vendor for name, vendor in vendors.items() if is_seen(vendor, on_bus, signs)}
+    asked.listen([question for vendor in seen.values() for question in _tools(vendor)])
+    return {
+        name: _placed(asked.about(vendor.probe), devices) if name in seen else asked.nothing(vendor.probe)
+        for name, vendor in vendors.items()
+    }
+
+
+def is_seen(vendor: Vendor, devices: Sequence[PciDevice], signs: presence.Presence) -> bool:
+    """Whether the bus, a device node or the operating system shows a device of this maker's."""
+    if not _tools(vendor) or (vendor.system and signs.system == vendor.system):
+        return True
+    return any(name.startswith(vendor.nodes) for name in signs.nodes) or any(
+        device.vendor_id in vendor.pci_vendor_ids
+        and device.class_id.removeprefix("0x").startswith(vendor.pci_classes)
+        and device.address not in vendor.integrated
+        for device in devices
+    )
+
+
+def _tools(vendor: Vendor) -> tuple[AskTools, ...]:
+    question = vendor.probe.question
+    parts = question.questions if isinstance(question, AskAll) else (question,)
+    return tuple(part for part in parts if isinstance(part, AskTools))
 
 
 def _limits(asked: _Asked) -> Limits | Unknown:
@@ -169,6 +229,8 @@ def _source(question: Question) -> str:
             return "Docker socket: " + ", ".join(paths)
         case AskNvml():
             return "NVML"
+        case AskTools(commands):
+            return ", ".join(dict.fromkeys(command.partition(" ")[0] for command in commands))
         case AskAll(questions):
             return ", ".join(_source(part) for part in questions)
 

@@ -8,6 +8,9 @@ import time
 from provisioner.model.facts import Answers, Unknown
 from provisioner.world.patience import Overdue, call
 
+ACCELERATORS = ("davinci", "hycu", "kfd", "mkfd", "mxcd", "xpu")
+"""How the names of accelerators in /dev begin: Ascend, Hygon, AMD, MetaX, Kunlunxin."""
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 FILESYSTEM_SECONDS = 2.0
@@ -59,6 +62,15 @@ def _space(path: str) -> str | Unknown:
 def _uname() -> Json:
     name = os.uname()
     return {"node": name.nodename, "release": name.release, "machine": name.machine}
+
+
+def _nodes() -> Json:
+    """The operating system, and the names in /dev that may be accelerators."""
+    try:
+        names = os.listdir("/dev")
+    except OSError:
+        names = []
+    return {"system": os.uname().sysname, "names": [*sorted(name for name in names if name.startswith(ACCELERATORS))]}
 
 
 def _clock() -> Json:
@@ -124,6 +136,7 @@ def _memory_devices() -> Json:
 TOPICS = {
     "uname": _uname,
     "clock": _clock,
+    "nodes": _nodes,
     "user": _user,
     "runtime": _runtime,
     "memory_devices": _memory_devices,

@@ -12,6 +12,7 @@ from provisioner.model.facts import (
     AskDocker,
     AskKernel,
     AskNvml,
+    AskTools,
     CannotAsk,
     NotThere,
     Question,
@@ -28,7 +29,7 @@ NOT_RECORDED = "not recorded on that machine"
 
 
 class ThisMachine:
-    """The machine that this process runs on. It is read, never changed, and no process is started."""
+    """The machine that this process runs on. It is read and never changed; only a question for tools starts a process."""
 
     def __init__(self) -> None:
         self._tree = LiveTree()
@@ -45,6 +46,10 @@ class ThisMachine:
                 return docker.answer(paths)
             case AskNvml():
                 return _ask_nvml(self._tree)
+            case AskTools():
+                from provisioner.world import tools
+
+                return tools.answer(question)
 
 
 class RecordedMachine:
@@ -65,6 +70,7 @@ class RecordedMachine:
         )
         self._kernel = _texts(recording.get("kernel"), place)
         self._docker = _texts(recording.get("docker"), place) if recording.get("docker") is not None else None
+        self._tools = _texts(recording.get("tools"), place)
         self._asked = frozenset(recording)
         self._nvml = recording.get("nvml")
 
@@ -80,6 +86,8 @@ class RecordedMachine:
                 return self._engine(paths)
             case AskNvml():
                 return self._devices()
+            case AskTools(commands):
+                return {command: self._tools.get(command, Unknown(NOT_RECORDED)) for command in commands}
 
     def _engine(self, paths: tuple[str, ...]) -> Answers:
         if "docker" not in self._asked:

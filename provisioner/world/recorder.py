@@ -13,6 +13,7 @@ from provisioner.model.facts import (
     AskDocker,
     AskKernel,
     AskNvml,
+    AskTools,
     CannotAsk,
     Machine,
     NotThere,
@@ -35,6 +36,7 @@ class Recorder:
         self._files: dict[str, str | Unknown] = {}
         self._links: dict[str, str | Unknown] = {}
         self._kernel: dict[str, str | Unknown] = {}
+        self._tools: dict[str, str | Unknown] = {}
         self._rest: dict[str, Json] = {}
 
     def ask(self, question: Question) -> Answers:
@@ -49,6 +51,8 @@ class Recorder:
                 return self._engine(question, paths)
             case AskNvml():
                 return self._devices(question)
+            case AskTools():
+                return self._keep(self._machine.ask(question), self._tools, self._scrub.tool)
 
     def document(self) -> dict[str, Json]:
         """The recording as one JSON document."""
@@ -71,6 +75,7 @@ class Recorder:
             "links": {path: _json(target) for path, target in sorted(self._links.items())},
             "unreadable": {p: text.reason for p, text in sorted(self._files.items()) if isinstance(text, Unknown)},
             "kernel": {topic: _json(text) for topic, text in sorted(self._kernel.items())},
+            **({"tools": {c: _json(text) for c, text in sorted(self._tools.items())}} if self._tools else {}),
             **self._rest,
         }
 

@@ -13,6 +13,10 @@ WELL_KNOWN = ("8be4df61-93ca-11d2-aa0d-00e098032b8c",)
 """The UEFI specification's own: it is part of a variable's name on every machine."""
 LONG_ID = re.compile(r"\b[0-9a-f]{32,64}\b")
 HOME = re.compile(r"(?<=/home/)[^/\s\"':,]+|(?<=/media/)[^/\s\"':,]+|(?<=/Users/)[^/\s\"':,]+")
+SERIAL = re.compile(r'(serial(?:[ _-]?number)?"?\s*:\s*"?)(?!N/A)([\w.-]+)', re.IGNORECASE)
+HIP_UUID = re.compile(r"\bGPU-[0-9a-fA-F]{16}\b")
+KFD_ID = re.compile(r"^((?:unique|hive)_id )([1-9][0-9]*)$", re.MULTILINE)
+"""The same identifier as AMD's kernel driver writes it."""
 BUILDER = re.compile(r"\([^()\s]+@[^()\s]+\)")
 """Who compiled the kernel, and on which machine."""
 KEPT_OF_STATUS = ("Cpus_allowed_list", "Mems_allowed_list")
@@ -42,6 +46,7 @@ class Scrubber:
     def name(self, text: str) -> str:
         """A path, a link's target or any other text that may hold an identifier."""
         text = self._addresses(text)
+        text = HIP_UUID.sub(self._numbered(lambda n: f"GPU-{n:016x}"), text)
         text = LONG_ID.sub(self._numbered(lambda n: f"{n:032x}"), text)
         text = HOME.sub(self._numbered(lambda n: f"user{n}"), text)
         return self._host.sub("machine", text) if self._host else text
@@ -64,6 +69,8 @@ class Scrubber:
             return BUILDER.sub("(builder)", text)
         if path.endswith("/mountinfo"):
             return self.name(_only(text, len, _without_options))
+        if "/kfd/topology/" in path:
+            return KFD_ID.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"{10**15 + n}"), text)
         if path.endswith("os-release"):
             return text
         # A mask of 128 CPUs looks like a container's id: such ids are only looked for where paths are.
@@ -78,6 +85,14 @@ class Scrubber:
         if topic == "uname":
             return json.dumps(json.loads(text) | {"node": "machine"})
         return self.name(text)
+
+    def tool(self, _command: str, text: str | Unknown) -> str | Unknown:
+        """What a maker's program printed, without serial numbers: a card's is on its invoice."""
+        if isinstance(text, Unknown):
+            return Unknown(self.name(text.reason))
+        return self.name(
+            SERIAL.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"SN{n:012}"), text)
+        )
 
     def engine(self, path: str, text: str | Unknown) -> str | Unknown:
         """A container engine's answer: only the fields that facts are made of (others hold proxies with passwords)."""

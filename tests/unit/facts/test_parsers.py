@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.accelerators.nvidia import VENDOR
+from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, nvidia
 from provisioner.facts import (
     clock,
     container_toolkit,
@@ -24,6 +24,7 @@ from provisioner.facts import (
     numa,
     nvidia_driver,
     pci,
+    presence,
     rdma,
     runtime,
     secure_boot,
@@ -36,6 +37,7 @@ from provisioner.model.facts import (
     AskDocker,
     AskKernel,
     AskNvml,
+    AskTools,
     Fact,
     HugePages,
     Limits,
@@ -43,6 +45,7 @@ from provisioner.model.facts import (
     ReadFiles,
     Unknown,
 )
+from tests.machines import samples
 
 GROUPS = limits.Groups(
     "/a/b", ("/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"), ("/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a")
@@ -51,19 +54,27 @@ MOUNT = filesystem.Mount("/", "/dev/sda1", "ext4", False)
 FACTS: tuple[Fact[object], ...] = (
     clock.FACT, clock.IN_STEP, container_toolkit.FACT, cpu.FACT, cuda.FACT, disk.FACT, docker.FACT, filesystem.MOUNTS,
     filesystem.measured((MOUNT,)), host.FACT, kubernetes.FACT, limits.GROUPS, limits.within(GROUPS), memory.FACT,
-    network.FACT, numa.FACT, nvidia_driver.FACT, pci.ADDRESSES, pci.at(("0000:01:00.0",)), rdma.FACT, runtime.FACT,
-    secure_boot.FACT, systemd.FACT, systemd.USER, VENDOR.probe,
+    network.FACT, numa.FACT, nvidia_driver.FACT, pci.ADDRESSES, pci.at(("0000:01:00.0",)), presence.FACT, rdma.FACT,
+    runtime.FACT, secure_boot.FACT, systemd.FACT, systemd.USER,
+    *(maker.VENDOR.probe for maker in (amd, apple, ascend, hygon, intel, kunlun, nvidia)),
 )  # fmt: skip
 
 WORDS = st.sampled_from([
     "0", "1", "-1", "0-3,8", "ff,ffffffff", "max", "max 100000", "200000 100000", "MemTotal: 16 kB", "MemTotal: x MB", "Node 0 MemTotal: 5 kB",
     "always [madvise] never", "channel 0 slot 1", "0x030000", "0x10de", "16.0 GT/s PCIe", "4: ACTIVE", "100 Gb/sec (4X EDR)", "4294967295",
     "{}", "[]", "null", "[1, 2]", '{"unix": 5}', '{"total": 1}', '{"python": 1, "version": 2}', "processor\t: 0\n\nprocessor\t: 1", "CPU part : 0xd0c",
+    "vendor_id 4098\nlocation_id 1280\ngfx_target_version 90402\nunique_id 5\n", "type 11\nnode_to 1\n", "heap_type 1\nsize_in_bytes 9\n", '{"system": "Linux", "names": []}', "0x1002",
     "36 35 98:0 / / rw - ext4 /dev/sda1 rw", "4:memory:/a/b\n0::/a/b", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat", "-", "\x06\x00\x00\x00\x01",
 ])  # fmt: skip
-TEXTS = WORDS | st.text(max_size=40) | st.builds("\n".join, st.lists(WORDS, max_size=5))
+PRINTED = st.sampled_from([text for name, text in vars(samples).items() if name.isupper() and isinstance(text, str)])
+MANGLED = st.builds(
+    lambda text, at, length, other: text[:at] + other + text[at + length :],
+    PRINTED, st.integers(0, 1200), st.integers(0, 40), WORDS | st.text("0123456789{}[]|:\"-/ \n", max_size=12),
+)  # fmt: skip
+"""Outputs that were cut, or of which a part is something else."""
+TEXTS = WORDS | st.text(max_size=40) | st.builds("\n".join, st.lists(WORDS, max_size=5)) | MANGLED
 ANSWERS = TEXTS | st.builds(Unknown, st.text(max_size=8))
-NAMES = st.sampled_from(["0", "1", "cpu0", "cpu7", "node0", "node3", "nodeX", "eth0", "sda", "nvme0n1", "mc0", "dimm1", "mlx5_0", "policy0", "hugepages-2048kB", "0000:01:00.0"])  # fmt: skip
+NAMES = st.sampled_from(["0", "1", "card0", "tile0", "vram_1", "cpu0", "cpu7", "node0", "node3", "nodeX", "eth0", "sda", "nvme0n1", "mc0", "dimm1", "mlx5_0", "policy0", "hugepages-2048kB", "0000:01:00.0"])  # fmt: skip
 
 
 def keys(question: Question) -> st.SearchStrategy[str]:
@@ -79,6 +90,8 @@ def keys(question: Question) -> st.SearchStrategy[str]:
             return st.sampled_from(paths)
         case AskNvml():
             return st.just("nvml")
+        case AskTools(commands):
+            return st.sampled_from(commands)
 
 
 def _filled(pattern: str) -> st.SearchStrategy[str]:

@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.accelerators.nvidia import VENDOR
+from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, nvidia
 from provisioner.errors import BadInput
 from provisioner.facts.document import facts_document
 from provisioner.model.facts import (
@@ -19,6 +19,7 @@ from provisioner.model.facts import (
     AskDocker,
     AskKernel,
     AskNvml,
+    AskTools,
     CannotAsk,
     Cpu,
     HostFacts,
@@ -31,19 +32,21 @@ from provisioner.phases.gather import gather
 from provisioner.world.machine import RecordedMachine, ThisMachine
 from provisioner.world.recorder import Recorder
 from provisioner.world.tree import FolderTree, MemoryTree, answer, expand
+from tests.machines import samples
 from tests.unit.facts import test_parsers
 
-VENDORS = {"nvidia": VENDOR}
+VENDORS = {maker.VENDOR.name: maker.VENDOR for maker in (amd, apple, ascend, hygon, intel, kunlun, nvidia)}
 MACHINES = Path(__file__).parent.parent.parent / "machines"
 
 
 def test_this_machine_is_read_without_a_process() -> None:
-    """No process is started and nothing is opened for writing: the interpreter itself tells of each."""
+    """No process is started where no bus shows another maker's device, and nothing is opened for writing: the interpreter tells."""
     code = """
 import sys
-from provisioner.accelerators.nvidia import VENDOR
+from provisioner.catalog import scan
 from provisioner.phases.gather import gather
 from provisioner.world.machine import ThisMachine
+vendors = scan("provisioner.accelerators", "VENDOR")
 seen = []
 def watch(event, arguments):
     if event.startswith(("subprocess", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.mkdir", "os.rename")):
@@ -51,7 +54,7 @@ def watch(event, arguments):
     if event == "open" and arguments[2] & 3:
         seen.append((event, arguments))
 sys.addaudithook(watch)
-gather(ThisMachine(), {"nvidia": VENDOR})
+gather(ThisMachine(), vendors)
 print(seen)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -87,6 +90,10 @@ class Talkative:
     """A machine that tells more than a recording may hold."""
 
     FILES: ClassVar = {
+        "/sys/bus/pci/devices/0000:05:00.0/class": "0x120000\n",
+        "/sys/bus/pci/devices/0000:05:00.0/vendor": "0x1002\n",
+        "/sys/class/kfd/kfd/topology/nodes/1/properties": "vendor_id 4098\nlocation_id 1280\ngfx_target_version 90402\n"
+        "unique_id 2864457224837561596\nhive_id 17778158520442550414\n",
         "/proc/cpuinfo": "processor\t: 0\nmodel name\t: Pi\nSerial\t\t: 00000000deadbeef\n",
         "/proc/self/status": "Name:\tbash\nUid:\t1000\nCpus_allowed_list:\t0\n",
         "/proc/self/mountinfo": "1 0 8:1 / /home/alice rw - ext4 /dev/disk/by-uuid/1c2d3e4f-0000-1111-2222-333344445555 rw\n"
@@ -96,7 +103,13 @@ class Talkative:
         "/sys/class/net/enx001122334455/type": "1\n",
         "/sys/class/net/enx001122334455/uevent": "INTERFACE=enx001122334455\nMAC=00:11:22:33:44:55\n",
     }
-    SECRETS = ("deadbeef", "alice", "hunter2", "workshop", "4cc3f9a0", "001122334455", "00:11:22", "1c2d3e4f", "box.example.org", "s3cret", "1b0f7c2e")  # fmt: skip
+    SECRETS = ("deadbeef", "alice", "hunter2", "workshop", "4cc3f9a0", "001122334455", "00:11:22", "1c2d3e4f", "box.example.org", "s3cret", "1b0f7c2e", "2864457224837561596", "17778158520442550414", "27c098ab60be7cfc", "98b7c03c4a6c0f01", "1122334455667788", "02K0MA0258D0007R")  # fmt: skip
+
+    TOOLS: ClassVar = {
+        amd.LIST: samples.AMD_LIST,
+        amd.STATIC: samples.AMD_STATIC_LIST,
+        amd.METRIC: "Serial Number : 02K0MA0258D0007R\nasked by /home/alice/bin/tool on box.example.org\n",
+    }
 
     def ask(self, question: Question) -> Answers:
         match question:
@@ -115,6 +128,10 @@ class Talkative:
                     "Driver": "overlay2",
                 }
                 return dict.fromkeys(paths, json.dumps(info | {"Version": "28", "ApiVersion": "1.5"}))
+            case AskTools(commands):
+                return {
+                    command: self.TOOLS.get(command, Unknown("no answer from box.example.org")) for command in commands
+                }
             case AskNvml():
                 card = {"index": 0, "name": "NVIDIA L4", "uuid": "GPU-1b0f7c2e-8a44-4d57-9d5c-0a5f6e7b8c9d"}
                 return {"nvml": json.dumps({"devices": [card]})}
@@ -131,6 +148,18 @@ def test_a_recording_names_nobody(tmp_path: Path) -> None:
     for path in (tmp_path / "tree").rglob("*"):
         written += str(path.relative_to(tmp_path)) + (path.read_text() if path.is_file() else "")
     assert [secret for secret in Talkative.SECRETS if secret in written + json.dumps(facts_document(facts))] == []
+
+
+def test_what_tools_print_is_recorded_and_read_back(tmp_path: Path) -> None:
+    """The same devices from the machine, from a folder and from a file; the stand-ins of identifiers stay the same."""
+    recorder = Recorder(Talkative())
+    shown = facts_document(gather(recorder, VENDORS))
+    names = [card["name"] for card in cast("list[dict[str, str]]", shown["accelerators"])]
+    assert names == ["AMD Instinct MI300X", "NVIDIA L4"]
+    for form in ("tree", "one.json"):
+        recorder.write(str(tmp_path / form))
+        again = gather(RecordedMachine(str(tmp_path / form)), VENDORS)
+        assert json.dumps(facts_document(again)) == json.dumps(shown)
 
 
 def test_what_is_asked_with_scrubbed_words_reaches_the_real_place() -> None:
@@ -256,5 +285,7 @@ class _Given:
                 return {path: str(self._recording["docker"].get(path)) for path in paths}
             case AskNvml():
                 return {"nvml": json.dumps(self._recording["nvml"])}
+            case AskTools(commands):
+                return {command: str(self._recording["nvml"]) for command in commands}
             case _:
                 return {key: value for part in question.questions for key, value in self.ask(part).items()}
