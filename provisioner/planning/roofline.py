@@ -13,6 +13,10 @@ REDUCTIONS_PER_LAYER = 2
 STATE_BYTES = 2
 """Of one value of the hidden state, which is kept in 16 bits."""
 
+DYNAMIC = "ud_"
+DYNAMIC_COMMON_BITS = 5
+"""Unsloth's dynamic quantizations press the experts alone: the rest keeps 4 or 6 bits (https://unsloth.ai/blog/deepseekr1-dynamic)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reads:
@@ -96,7 +100,10 @@ def _split_bytes(geometry: Geometry, weights_bytes: int, precision: str, lookup:
     scheme = SCHEMES.get(precision)
     if scheme is None:
         each = weights_bytes / max(1, known.total)
-        return int((known.total - known.experts - lookup) * each), int(known.experts * each)
+        common = max(each, DYNAMIC_COMMON_BITS / 8) if precision.startswith(DYNAMIC) else each
+        return int((known.total - known.experts - lookup) * common), int(
+            weights_bytes - (known.total - known.experts) * common
+        )
     experts = min(weights_bytes, int(known.experts * scheme.experts / 8))
     matrices = known.attention * scheme.attention + known.dense * scheme.dense
     common = int(matrices / 8) + 2 * (known.rest + known.tables - lookup)

@@ -1,0 +1,50 @@
+"""How fast an engine reads a host's memory: channels and sockets where the machine tells them, a careful guess where not."""
+
+from provisioner.model.facts import HostFacts, Unknown
+from provisioner.model.record import dataclass
+from provisioner.planning import speed
+from provisioner.planning.capacity import Expected
+
+Values = dict[str, tuple[float, float, float]]
+
+GUESS = (0.5, 1.0, 3.0)
+"""Of the careful guess: unknown channels may be half as fast, and are more often much faster."""
+
+BYTES_PER_TRANSFER = 8
+"""A memory channel is 64 bits wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpeed:
+    """Bytes per second that the engine reaches on the host."""
+
+    slow: float
+    usual: float
+    fast: float
+    hop_seconds: Expected
+    """Handing one layer's work to the host and its result back."""
+    basis: str
+
+
+def host_speed(facts: HostFacts, threads: int, values: Values) -> HostSpeed:
+    """Never above what so many threads work through."""
+    most = threads * speed.CORE_BANDWIDTH
+    hop = Expected(*values["hop_seconds"])
+    rates, basis = _reached(facts, threads, values)
+    if rates[1] > most:
+        basis = f"{threads} threads at {speed.CORE_BANDWIDTH / 1e9:.0f} GB/s"
+    slow, usual, fast = (min(rate, most) for rate in rates)
+    return HostSpeed(slow, usual, fast, hop, basis)
+
+
+def _reached(facts: HostFacts, threads: int, values: Values) -> tuple[tuple[float, ...], str]:
+    memory = facts.memory
+    if isinstance(memory, Unknown) or isinstance(memory.channels, Unknown) or not memory.mega_transfers:
+        rate, basis = speed.host_bandwidth(facts, threads)
+        return tuple(rate * factor for factor in GUESS), basis
+    sockets = 1 if isinstance(facts.cpu, Unknown) else max(1, facts.cpu.sockets)
+    one_socket = memory.channels / sockets * memory.mega_transfers * 1e6 * BYTES_PER_TRANSFER
+    pairs = zip(values["host_share"], values["socket_gain"], strict=True)
+    rates = tuple(one_socket * share * (1 + (sockets - 1) * gain) for share, gain in pairs)
+    share = rates[1] / (one_socket * sockets)
+    return rates, f"{share:.0%} of {memory.channels} channels at {memory.mega_transfers} MT/s"
