@@ -37,6 +37,11 @@ class TensorBytes:
             + self.experts + self.shared_experts + self.small + self.vision + self.draft
         )  # fmt: skip
 
+    @property
+    def loaded(self) -> int:
+        """What an engine takes into memory when it is not asked for the drafter."""
+        return self.total - self.draft
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigFacts:

@@ -15,9 +15,9 @@ def refusal(name: str) -> str | None:
     if word.endswith(".gguf"):
         return None
     if word.endswith(".safetensors"):
-        return "safetensors is sound, but no engine of this release serves it: bring the model as GGUF"
+        return "safetensors are sound, but say what they hold only with the `config.json` of their folder: bring the whole folder, or bring the model as GGUF"
     if word.endswith(".llamafile"):
         return "a llamafile is a program with weights in it, and is not run: bring the GGUF file alone"
     if word.endswith(PICKLES):
-        return "files of this kind can run code when they are loaded, and are never opened: bring the model as GGUF"
+        return "files of this kind can run code when they are loaded, and are never opened: bring the model as safetensors or GGUF"
     return "it is no weight file that is known here: bring the model as GGUF"

@@ -11,9 +11,10 @@ from provisioner.model.weights import ConfigFacts
 from provisioner.weights.class_defaults import DEFAULTS
 from provisioner.weights.experts import feed_of
 from provisioner.weights.fields import Fields
+from provisioner.weights.indexers import index_of
 from provisioner.weights.layers import WINDOWED, Layers, layers_of
 from provisioner.weights.quantization import precision_of
-from provisioner.weights.states import state_bytes
+from provisioner.weights.states import mixer_parameters, state_bytes
 
 NESTED = ("text_config", "llm_config", "language_config")
 """Where models that also see or hear keep their language model's keys."""
@@ -35,6 +36,14 @@ NORMED = (
     "gemma3_text", "gemma3n_text", "gemma4_text", "olmo2", "olmo3",
 )  # fmt: skip
 """Their class always normalizes q and k for each head."""
+UNGATED = ("falcon", "gpt_bigcode", "starcoder2", "gpt2", "opt", "bloom", "phi")
+"""Their feed-forward part has two matrices; everybody else's has a gate as well."""
+DRAFT_TABLES = ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm_moe_dsa")
+"""Their drafter's layer repeats embeddings and head (DeepSeek-V3's README_WEIGHTS.md)."""
+NORMS = {
+    "gemma2": 4, "gemma3_text": 4, "gemma4_text": 4, "glm4": 4, "cohere": 1, "cohere2": 1, "nemotron_h": 1, "falcon": 1, "phi": 1,
+}  # fmt: skip
+"""Norms of the hidden width in a layer, where they are not two."""
 
 
 def facts_of_config(config: Mapping[str, object], quantization: Mapping[str, object] | None = None) -> ConfigFacts:
@@ -98,6 +107,8 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
     )  # fmt: skip
     hidden = fields.needed("hidden_size", "n_embd", "d_model", "model_dim")
     latent = fields.count("kv_lora_rank")
+    index = index_of(fields)
+    draft = fields.count("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
     key, value, kv_heads = _latent(fields) if latent else _heads(fields, model_type, heads, hidden)
     return Geometry(
         kind=_kind(fields, feed.experts > 0, layers),
@@ -111,12 +122,14 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         value_length=value,
         vocab=fields.needed("vocab_size", "padded_vocab_size"),
         kv_lora_rank=latent,
-        rope_dimensions=fields.count("qk_rope_head_dim") if latent else 0,
-        q_lora_rank=fields.count("q_lora_rank") if latent else 0,
+        rope_dimensions=fields.count("qk_rope_head_dim"),
+        q_lora_rank=fields.count("q_lora_rank"),
         experts=feed.experts,
         experts_used=feed.experts_used,
         shared_experts=feed.shared_experts,
         expert_feed_forward=feed.expert_feed_forward,
+        expert_hidden=fields.count("routed_expert_hidden_size", "moe_latent_size") if feed.experts else 0,
+        router_bias=feed.experts > 0 and _router_bias(fields, model_type),
         dense_layers=feed.dense_layers,
         sliding_window=layers.window or _compressed_window(fields),
         sliding_layers=layers.sliding,
@@ -125,9 +138,22 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         qk_norm=model_type in NORMED or fields.flag("use_qk_norm", "qk_layernorm", "qk_norm"),
         linear_layers=layers.linear,
         linear_state_bytes=state_bytes(fields) if layers.linear else 0,
-        index_dimensions=_index(fields),
-        draft_layers=fields.count("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
+        linear_parameters=mixer_parameters(fields) if layers.linear else 0,
+        output_gate=model_type == "qwen3_next" or fields.flag("attn_output_gate"),
+        ungated=model_type in UNGATED or fields.text("mlp_hidden_act") == "relu2",
+        index_dimensions=index.dimensions,
+        index_heads=index.heads,
+        index_layers=index.layers,
+        draft_layers=draft,
+        draft_tables=draft > 0 and model_type in DRAFT_TABLES,
+        norms=NORMS.get(model_type, 2),
     )
+
+
+def _router_bias(fields: Fields, model_type: str) -> bool:
+    """One number for each expert, which corrects how they are chosen (`e_score_correction_bias`), or a plain bias."""
+    corrected = fields.text("topk_method") == "noaux_tc" or fields.flag("use_routing_bias", "use_moe_router_bias")
+    return corrected or model_type in ("glm4_moe", "gpt_oss", "nemotron_h", "kimi_linear", "deepseek_v3")
 
 
 def _refuse_two_shapes(fields: Fields) -> None:
@@ -170,11 +196,6 @@ def _kv_heads(fields: Fields, model_type: str) -> int:
     if model_type in ("falcon", "gpt_bigcode") and not fields.flag("new_decoder_architecture"):
         return 1 if fields.flag("multi_query") else 0
     return named
-
-
-def _index(fields: Fields) -> int:
-    """The indexer's own keys, one row a token: `index_head_dim` of DeepSeek V3.2 and GLM 5, `sparse_index_dim` of MiniMax M3."""
-    return fields.count("index_head_dim") or fields.table("sparse_attention_config").count("sparse_index_dim")
 
 
 def _compressed_window(fields: Fields) -> int:

@@ -19,14 +19,16 @@ REFUSED = {
 
 class Precision(NamedTuple):
     name: str
-    """As in `Checkpoint.precision`, or `w8a16`, `mxfp8`; empty where nothing says it."""
+    """As in `Checkpoint.precision`, or `w8a16`, `mxfp8`, which the catalog has none of; empty where nothing says it."""
     group: int = 0
 
 
 def precision_of(fields: Fields, beside: Mapping[str, object] | None = None) -> Precision:
     """From the configuration, or from ModelOpt's `hf_quant_config.json` beside it; ValueError for what no engine serves."""
     if fields.has("quantization_config", "compression_config"):
-        return _by_method(fields.table("quantization_config", "compression_config"))
+        found = _by_method(fields.table("quantization_config", "compression_config"))
+        # DeepSeek V4 says of its experts alone, and beside the quantization, that they are FP4.
+        return Precision("mxfp4_fp8", 32) if fields.text("expert_dtype") == "fp4" else found
     if beside:
         return _modelopt(Fields(beside).table("quantization"))
     return Precision(PLAIN.get(fields.text("dtype", "torch_dtype").removeprefix("torch."), ""))
@@ -66,7 +68,7 @@ def _grouped(method: str, config: Fields) -> Precision:
     if bits == 4:
         return Precision(name, group)
     if bits == 8 and name != "awq":
-        return Precision("w8a16", group)
+        return Precision("gptq_int8", group)
     raise ValueError(f"its weights are {name} with {bits or 'unnamed'} bits; engines have kernels for 4 and 8: {TAKE}")
 
 

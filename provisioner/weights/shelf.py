@@ -11,7 +11,7 @@ from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.model.weights import GgufHeader, LocalFile, Shelf
+from provisioner.model.weights import CheckpointFolder, GgufHeader, LocalFile, Shelf
 from provisioner.weights import hubs
 from provisioner.weights.formats import is_weights, refusal
 from provisioner.weights.sidecars import claims
@@ -25,8 +25,13 @@ DEEPEST = 6
 
 def shelf(spec: Spec, store: "Store", place: Place) -> Shelf:
     """Look only: headers are read, nothing is hashed, no network is asked."""
-    local = [_local(path, store) for path in dict.fromkeys(_paths(spec))]
-    return Shelf(_with_whole_counts(local), stored(store, place), offered(spec, store))
+    folders = tuple(_checkpoints(spec, store))
+    within = {folder.path for folder in folders}
+    paths = [
+        path for path in dict.fromkeys(_paths(spec)) if os.path.dirname(path) not in within or path.endswith(".gguf")
+    ]
+    local = [_local(path, store) for path in paths]
+    return Shelf(_with_whole_counts(local), stored(store, place), offered(spec, store), folders)
 
 
 def stored(store: "Store", place: Place) -> dict[str, str]:
@@ -47,28 +52,73 @@ def offered(spec: Spec, store: "Store") -> tuple[WeightFile, ...]:
     return tuple(file for _, file in found.values())
 
 
+def _checkpoints(spec: Spec, store: "Store") -> Iterator[CheckpointFolder]:
+    """Folders of `config.json` and safetensors: the one that the operator named, and those below `--weights`."""
+    found = [] if spec.weights is None else list(_folders_below(os.path.abspath(spec.weights)))
+    if spec.model is not None and spec.model.startswith("/") and os.path.isdir(spec.model):
+        found.append(os.path.normpath(spec.model))
+    if not found:
+        return
+    from provisioner.weights.folder import checkpoint_in, is_checkpoint_folder
+
+    for path in dict.fromkeys(found):
+        if is_checkpoint_folder(path):
+            yield checkpoint_in(path, lambda file: store.verified(file) or _claimed(file) or _named(file))
+
+
+def _folders_below(path: str, depth: int = 0) -> Iterator[str]:
+    try:
+        inner = sorted(entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return
+    yield path
+    if depth < DEEPEST:
+        for folder in inner:
+            yield from _folders_below(folder, depth + 1)
+
+
+def _named(path: str) -> str | None:
+    """Hugging Face's cache keeps large files under the name of their hash, and links to them."""
+    name = os.path.basename(os.path.realpath(path))
+    return name if hubs.is_sha256(name) else None
+
+
 def _paths(spec: Spec) -> Iterator[str]:
     if spec.weights is not None:
         if not os.path.exists(spec.weights):
             raise BadInput(
-                f"{spec.weights}: there is no such file or folder", fix="--weights DIR   (a folder of GGUF files)"
+                f"{spec.weights}: there is no such file or folder", fix="--weights DIR   (a folder of weight files)"
             )
         yield from _weights_below(os.path.abspath(spec.weights))
-    if spec.model is not None and spec.model.startswith("/"):
+    if spec.model is not None and spec.model.startswith("/") and not _is_checkpoint(spec.model):
         _insist_on_file(spec.model)
         # The planner looks for the path as the operator wrote it; parts of a split model lie beside it.
         yield spec.model
         yield from _parts_beside(spec.model)
 
 
+def _is_checkpoint(path: str) -> bool:
+    if not os.path.isdir(path):
+        return False
+    from provisioner.weights.folder import is_checkpoint_folder
+
+    return is_checkpoint_folder(path)
+
+
 def _insist_on_file(path: str) -> None:
-    fix = "--model FILE   (a GGUF file that you may read), or the id of a model"
+    fix = (
+        "--model FILE   (a GGUF file that you may read), a folder of config.json and safetensors, or the id of a model"
+    )
     try:
         kind = os.stat(path).st_mode
     except OSError as error:
         raise BadInput(f"{path}: {os.strerror(error.errno or 0)}", fix=fix) from None
     if not stat.S_ISREG(kind):
-        what = "a folder: name the GGUF file in it" if stat.S_ISDIR(kind) else "no regular file"
+        what = (
+            "a folder: name the GGUF file in it, or a folder with a config.json and safetensors"
+            if stat.S_ISDIR(kind)
+            else "no regular file"
+        )
         raise BadInput(f"{path}: this is {what}", fix=fix)
     if not os.access(path, os.R_OK):
         raise BadInput(f"{path}: Permission denied", fix=f"sudo chmod a+r {path}, or run as its owner")

@@ -56,3 +56,41 @@ def _inner(fields: Fields, heads: int) -> int:
         return heads * width
     named = fields.count("mamba_d_ssm")
     return named or fields.count("mamba_expand", "expand") * fields.count("hidden_size")
+
+
+def mixer_parameters(fields: Fields) -> int:
+    """Of one such layer: projections, convolution, decay and norm, as transformers' `modeling_*.py` declares them; 0 if unknown."""
+    hidden = fields.count("hidden_size")
+    if fields.count("linear_num_value_heads"):
+        return _delta_net_parameters(fields, hidden)
+    if fields.has("linear_attn_config"):
+        return _kimi_parameters(fields.table("linear_attn_config"), hidden)
+    if fields.count("mamba_d_state", "ssm_state_size") and fields.count("mamba_n_heads", "mamba_num_heads"):
+        return _mamba_parameters(fields, hidden)
+    return 0
+
+
+def _delta_net_parameters(fields: Fields, hidden: int) -> int:
+    keys = fields.count("linear_num_key_heads") * fields.count("linear_key_head_dim")
+    heads = fields.count("linear_num_value_heads")
+    values = heads * fields.count("linear_value_head_dim")
+    convolution = fields.count("linear_conv_kernel_dim") * (2 * keys + values)
+    projections = hidden * (2 * keys + 3 * values + 2 * heads)
+    return projections + convolution + 2 * heads + fields.count("linear_value_head_dim")
+
+
+def _kimi_parameters(fields: Fields, hidden: int) -> int:
+    """Its decay goes through a row as wide as a head; its gate too, unless it has full rank."""
+    width, narrow = fields.count("num_heads") * fields.count("head_dim"), fields.count("head_dim")
+    gate = hidden * width if fields.flag("use_full_rank_gate") else narrow * (hidden + width)
+    convolution = 3 * width * fields.count("short_conv_kernel_size")
+    decay = narrow * (hidden + width) + width + fields.count("num_heads")
+    return 4 * hidden * width + gate + convolution + decay + hidden * fields.count("num_heads") + narrow
+
+
+def _mamba_parameters(fields: Fields, hidden: int) -> int:
+    heads = fields.count("mamba_n_heads", "mamba_num_heads")
+    inner = _inner(fields, heads)
+    around = 2 * fields.count("mamba_n_groups", "n_groups") * fields.count("mamba_d_state", "ssm_state_size")
+    convolution = (inner + around) * (fields.count("mamba_d_conv", "conv_kernel") + 1)
+    return hidden * (3 * inner + around + heads) + convolution + 3 * heads + inner

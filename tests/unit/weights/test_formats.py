@@ -13,6 +13,6 @@ def test_files_that_can_run_code_are_refused(name: str) -> None:
 
 def test_the_others() -> None:
     assert refusal("model.GGUF") is None
-    assert "no engine of this release" in str(refusal("model.safetensors"))
+    assert "bring the whole folder" in str(refusal("model.safetensors"))
     assert "is a program" in str(refusal("model.llamafile"))
     assert not is_weights("README.md")

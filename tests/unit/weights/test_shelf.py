@@ -49,7 +49,7 @@ def test_a_folder_with_good_and_bad_files(tmp_path: object) -> None:
     reasons = {name: header.reason for name, (_, header) in found.items() if isinstance(header, Unknown)}
     assert "cut short" in reasons["w/deep/down/short.gguf"]
     assert "run code" in reasons["w/model.bin"]
-    assert "no engine" in reasons["w/model.safetensors"]
+    assert "config.json" in reasons["w/model.safetensors"]
 
 
 def test_claims_beside_files(tmp_path: object) -> None:
