@@ -1,10 +1,11 @@
 """The rendered files, the effects that put them in force, and the receipt of having done so."""
 
 import shlex
+from collections.abc import Mapping
 
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding, Service, WeightFile
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,10 @@ class Standing:
     """Folders of the state that hold something: what `down` has to remove."""
     enabled: frozenset[str] = frozenset()
     """Links in the systemd folder that start a unit of ours with the machine: `<target>.wants/<unit>`."""
+    parts: tuple[str, ...] = ()
+    """Downloads that were broken off, and their journals: the next run that wants them goes on from there."""
+    weights: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The hashes of what each complete release serves, by its digest; asked only where there are `parts`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from provisioner.world import processes, units
 from provisioner.world.store import FOLDERS, Store
 
 HALF = ".tmp"
+PARTS = (".part", ".part.journal")
+"""The ends of what a download writes until it is whole."""
 
 
 def survey(store: Store, place: Place) -> Standing:
@@ -23,6 +25,7 @@ def survey(store: Store, place: Place) -> Standing:
     current = _in_force(place, digest) if digest else None
     folders = frozenset(_releases(place)) - ({digest} if digest and not current else set())
     stored = store.stored()
+    parts = _parts(state)
     return Standing(
         current=current,
         running=running(state),
@@ -34,6 +37,8 @@ def survey(store: Store, place: Place) -> Standing:
         leftovers=(*_leftovers(state), *units.half_made(place)),
         trees=frozenset(f"{state}/{name}" for name in FOLDERS if _names(f"{state}/{name}")),
         enabled=frozenset(units.enabled(place)),
+        parts=parts,
+        weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
 
 
@@ -140,3 +145,12 @@ def _leftovers(state: str) -> list[str]:
         f"{folder}/{name}" for folder in (*folders, *deep) if os.path.isdir(folder)
         for name in _names(folder) if name.endswith(HALF)
     ]  # fmt: skip
+
+
+def _parts(state: str) -> tuple[str, ...]:
+    return tuple(f"{state}/blobs/sha256/{name}" for name in _names(f"{state}/blobs/sha256") if name.endswith(PARTS))
+
+
+def _weights(place: Place, digest: str) -> frozenset[str]:
+    model = load_plan(place, digest).model
+    return frozenset(file.sha256 for file in (model.files if model else ()) if file.sha256)

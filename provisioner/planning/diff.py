@@ -13,6 +13,7 @@ from provisioner.model.release import (
     MakeKey,
     MakeModel,
     Release,
+    RemoveFile,
     RemoveTree,
     Standing,
     TakeFile,
@@ -79,7 +80,15 @@ def settles(standing: Standing, release: Release, good: tuple[str, ...], place: 
         *(() if standing.current and standing.current.digest == release.digest else (Activate(release.digest),)),
         *(RemoveTree(place.release(digest)) for digest in sorted(standing.folders.difference(kept))),
         *(RemoveTree(path) for path in standing.leftovers),
+        *(RemoveFile(path) for path in _unwanted(standing, release, kept)),
     )
+
+
+def _unwanted(standing: Standing, release: Release, kept: tuple[str, ...]) -> list[str]:
+    """Downloads that were broken off, of weights that no kept release waits for."""
+    wanted = {file.sha256 for file in release.weights}.union(*(standing.weights.get(digest, ()) for digest in kept))
+    awaited = wanted - standing.blobs
+    return [path for path in standing.parts if os.path.basename(path).partition(".")[0] not in awaited]
 
 
 def takes_down(

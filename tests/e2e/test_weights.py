@@ -1,16 +1,18 @@
 """Weights on every way in, through the program itself: a mirror, a folder, a path; and no way at all."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from provisioner.world import tinymodel
-from tests.hub import Hub, serving
+from tests.hub import Faults, Hub, serving
 
 pytestmark = [pytest.mark.needs("embedded"), pytest.mark.e2e]
 
@@ -96,3 +98,27 @@ def test_no_network_is_one_error_with_three_ways(provision: Program) -> None:
     assert len(errors) == 1
     assert "127.0.0.1: cannot be reached" in errors[0]
     assert all(way in done.stderr for way in ("--weights DIR", "--source https://HOST", "HTTPS_PROXY"))
+
+
+def test_a_download_that_nobody_wants_any_more_is_removed(provision: Program) -> None:
+    """Interrupted, it stays for the next run that wants it; when another model was proved instead, it goes."""
+    wanted = ("--profile", "lite", "--context", "4096")
+    blobs = Path(provision.state, "blobs", "sha256")
+    hub = Hub({f"{REPOSITORY}/{FILE}": tinymodel.model_bytes() + bytes(64 << 20)}, Faults(seconds_a_chunk=0.01))
+    with serving(hub):
+        argv = [sys.executable, "-m", "provisioner", "up", *wanted, "--source", hub.url, "--state-dir", provision.state]
+        run = subprocess.Popen([*argv, "--set", f"port={provision.port}"], stderr=subprocess.DEVNULL)
+        while not any(name.stat().st_blocks > 1000 for name in blobs.glob("*.part")):
+            assert run.poll() is None
+            time.sleep(0.02)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 5
+    begun = sorted(path.name for path in blobs.iterdir())
+    assert [name.partition(".")[2] for name in begun] == ["part", "part.journal"]
+    kept = provision("plan", *wanted)
+    assert ".part" not in kept.stdout
+    told = provision("plan", "--profile", "demo")
+    assert f"rm -f {blobs}/{begun[0]}" in told.stdout
+    done = provision.up("--profile", "demo")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in blobs.iterdir()] == [tinymodel.sha256()]

@@ -85,11 +85,13 @@ def own_weights_instead(slot: Slot) -> set[str | None]:
 
 
 def crashed(slot: Slot) -> set[str | None]:
-    """A release is in force, its services died, and an earlier run left half-made things behind."""
+    """A release is in force, its services died, and earlier runs left half-made things and a download behind."""
     new = ok(slot, "up")
     slot.keep()
     os.makedirs(f"{slot.kept}/releases/{'0' * 64}.tmp/units")
-    for half in (f"releases/{'0' * 64}.tmp/start.sh", "secrets/llm.key.tmp", "blobs/sha256/model.tmp"):
+    part = f"blobs/sha256/{'0' * 64}.part"
+    halves = (f"releases/{'0' * 64}.tmp/start.sh", "secrets/llm.key.tmp", "blobs/sha256/model.tmp")
+    for half in (*halves, part, f"{part}.journal"):
         with open(f"{slot.kept}/{half}", "w", encoding="utf-8") as stream:
             stream.write("half")
     return {new}

@@ -1,0 +1,40 @@
+"""What stands: a release as it was written, and the downloads that it may still wait for."""
+
+import os
+from collections.abc import Mapping
+from typing import cast
+
+from provisioner import catalog
+from provisioner.model.plugins import Place, Target
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.phases.survey import survey
+from provisioner.planning.plan import make_plan
+from provisioner.rendering import render
+from provisioner.world import files
+from provisioner.world.store import locked
+from tests.unit.planning.samples import CATALOG, machine
+
+
+def test_what_a_release_serves_is_read_only_where_a_download_was_broken_off(tmp_path: object) -> None:
+    place = Place(f"{tmp_path}/state", "/usr/bin/python3", "", user_manager=False)
+    plan = make_plan(Spec(profile="demo"), machine("8 cores, 16 GiB"), CATALOG, Shelf(), place)
+    targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+    release = render(plan, targets["process"], place)
+    with locked(place.state, "test") as store:
+        files.make_folder(place.release("x").rpartition("/")[0])
+        files.write_tree(
+            place.release(release.digest), {file.path: (file.content, file.mode) for file in release.files}
+        )
+        before = survey(store, place)
+        assert before.folders == {release.digest}
+        assert not before.parts
+        assert not before.weights
+        os.makedirs(os.path.dirname(place.blob("x")))
+        for name in (f"{'0' * 64}.part", f"{'0' * 64}.part.journal"):
+            with open(place.blob(name), "wb"):
+                pass
+        after = survey(store, place)
+    assert after.parts == (place.blob(f"{'0' * 64}.part"), place.blob(f"{'0' * 64}.part.journal"))
+    assert after.weights == {release.digest: {file.sha256 for file in release.weights}}
+    assert after.weights[release.digest]
