@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.catalog import nearest, unknown
 from provisioner.errors import BadInput
 from provisioner.model.record import fields
 from provisioner.model.spec import Spec
+
+if TYPE_CHECKING:
+    import yaml
 
 COUNTS = ("context", "concurrency")
 LINES = "one `key: value` to a line, for example `profile: standard`"
@@ -69,7 +73,7 @@ def _content(path: str) -> object:
 
     try:
         with open(path, encoding="utf-8") as stream:
-            return yaml.safe_load(stream)
+            return _document(path, yaml.SafeLoader(stream))
     except OSError as error:
         raise BadInput(
             f"{path}: cannot be read: {error.strerror}", fix="name a file that you may read with `-f`"
@@ -82,6 +86,48 @@ def _content(path: str) -> object:
         raise BadInput(f"{path}: it is nested too deeply", fix=LINES) from None
     except ValueError as error:  # A number that Python itself refuses to read, or a date that does not exist.
         raise BadInput(f"{path}: {str(error).partition(';')[0]}", fix=LINES) from None
+
+
+def _document(path: str, loader: "yaml.SafeLoader") -> object:
+    """What `yaml.safe_load` gives, where each key stands once: of two lines it would take the last and say nothing."""
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _insist_on_single_keys(path, loader, node)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _insist_on_single_keys(path: str, loader: "yaml.SafeLoader", root: "yaml.Node") -> None:
+    import yaml
+
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))  # An alias may lead back to where it stands.
+        if isinstance(node, yaml.MappingNode):
+            _compare_keys(path, loader, node)
+            waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+
+
+def _compare_keys(path: str, loader: "yaml.SafeLoader", mapping: "yaml.MappingNode") -> None:
+    lines: dict[str, int] = {}
+    for node, _ in mapping.value:
+        if node.id != "scalar":
+            continue
+        key, line = str(loader.construct_object(node)), node.start_mark.line + 1
+        if key in lines:
+            raise BadInput(
+                f"{path}:{line}: `{key}` is given twice, the first time in line {lines[key]}",
+                fix="keep the one that you mean, and remove the other",
+            )
+        lines[key] = line
 
 
 def _line(error: Exception) -> str:

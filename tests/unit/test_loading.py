@@ -70,6 +70,14 @@ def test_paths_are_made_whole_and_ids_stay() -> None:
         ("[" * 3000, "nested too deeply", "key: value"),
         ("context: " + "9" * 5000, "limit", "key: value"),
         ("profile: 2020-13-77\n", "month must be", "key: value"),
+        (
+            "profile: basic\ncontext: 4096\nprofile: lite\n",
+            ":3: `profile` is given twice, the first time in line 1",
+            "keep",
+        ),
+        ("settings:\n  port: 8001\n  port: 8002\n", ":3: `port` is given twice, the first time in line 2", "keep"),
+        ("settings: {8: a, '8': b}\n", ":1: `8` is given twice", "keep"),
+        ("context: &a [{b: 1,\n  b: 2}, *a]\n", ":2: `b` is given twice", "keep"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str, fix: str) -> None:
@@ -79,6 +87,16 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str
     assert caught.value.message.startswith(path)
     assert message in caught.value.message
     assert fix in caught.value.fix
+
+
+def test_a_key_of_another_mapping_is_another_key(tmp_path: Path) -> None:
+    path = written(tmp_path, "context: 4096\nsettings: &all {context: 1, port: 8001}\n")
+    assert load_spec(path, {}, {}).settings == {"context": "1", "port": "8001"}
+
+
+def test_a_document_that_leads_back_into_itself_is_read_to_its_end(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="expected one value"):
+        load_spec(written(tmp_path, "settings: &all {port: *all}\n"), {}, {})
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
