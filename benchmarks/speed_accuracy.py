@@ -1,0 +1,239 @@
+"""How far predicted speeds are from published ones: `python benchmarks/speed_accuracy.py CASES.yaml [--json]`.
+
+Takes cases that state `tok_s`. A case whose inputs cannot be known is left out with the reason; one that does not say what its
+requests were like is predicted for a chat and marked. Nothing fails here: the figures are for people and for tables.
+"""
+
+import argparse
+import json
+import re
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import yaml
+
+from provisioner.catalog import Catalog, load_catalog
+from provisioner.model.catalog import AcceleratorEntry
+from provisioner.model.load import Degrees
+from provisioner.planning import names
+from provisioner.planning.capacity import CHAT, Copies, Expected, Work, concurrent, stream_seconds, total_rate
+from provisioner.planning.checkpoints import checkpoint_of
+from provisioner.planning.devices import named
+from provisioner.planning.kv import bytes_per_token
+from provisioner.planning.rates import Situation, Span, architecture_of, span_of
+from provisioner.planning.roofline import Rates, reads_of
+
+Case = Mapping[str, Any]
+GIB = 1 << 30
+POOL_MARGIN = 2 * GIB
+"""What is left of an engine's share beside weights and cache, where only the number of requests depends on it."""
+LARGE_CARD = 70 * GIB
+TAIL = 3
+"""Answers in ShareGPT differ in length: when all requests come at once, the last are alone for about three mean answers."""
+QUANTIZATIONS = {"bf16": "bf16", "fp16": "fp16", "awq-int4": "awq", "mxfp4": "mxfp4", "fp8": None, "fp8 (Marlin)": None}
+LINKS = ("nvlink", "nvl", "xgmi", "infinity", "hccs")
+
+
+class LeftOut(Exception):
+    """Why a case is not predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    case: str
+    figure: str
+    published: float
+    predicted: float
+    low: float
+    high: float
+    ratio: float
+    assumed: str
+
+
+def rows_of(case: Case, catalog: Catalog) -> Iterator[Row]:
+    found = case["result"]["tok_s"]
+    work, assumed = _work(case)
+    copies, prompts = _copies(case, catalog, work), _prompts(case)
+    for figure, published in found.items():
+        if isinstance(published, list | str):
+            raise LeftOut(f"{figure}: a list or a range, not one figure")
+        batch, per_request, with_prompt = _meaning(figure, case, copies, work, prompts)
+        predicted = _predicted(copies, batch, work, per_request=per_request, with_prompt=with_prompt)
+        ratio = predicted.usual / published
+        yield Row(case["id"], figure, published, predicted.usual, predicted.low, predicted.high, ratio, assumed)
+
+
+def _work(case: Case) -> tuple[Work, str]:
+    told = " ".join(str(part) for part in (case["result"].get("workload", ""), case.get("notes", ""), case["source"]))
+    lengths = re.search(r"(\d+) in ?/ ?(?:<=)?(\d+) out", told)
+    if lengths:
+        return Work(int(lengths[1]), int(lengths[2])), ""
+    return CHAT, "" if "ShareGPT" in told else "length of requests"
+
+
+def _prompts(case: Case) -> int | None:
+    """How many requests came at once, where a benchmark without a limit says so."""
+    told = re.search(r"ShareGPT (\d+) prompts", f"{case['result'].get('workload', '')} {case['source']}")
+    return int(told[1]) if told else None
+
+
+def _meaning(figure: str, case: Case, copies: Copies, work: Work, prompts: int | None) -> tuple[float, bool, bool]:
+    """Requests at a time, whether the figure is of one of them, and whether prompts are counted in."""
+    most = concurrent(copies.kv_tokens, work.prompt + work.output, copies.sequences)
+    stated = re.match(r"c(\d+)(_out|_total|_per_req)?$", figure)
+    if stated:
+        return min(int(stated[1]), most), stated[2] == "_per_req", stated[2] == "_total"
+    if figure in ("total", "out") and "concurrency" in case["result"]:
+        return min(int(case["result"]["concurrency"]), most), False, False
+    if figure == "out" and prompts:
+        return prompts / (prompts / min(most, prompts) + TAIL), False, False
+    raise LeftOut(f"{figure}: how many requests at a time is not stated")
+
+
+def _predicted(copies: Copies, batch: float, work: Work, *, per_request: bool, with_prompt: bool) -> Expected:
+    def figure(rates: Rates) -> float:
+        if per_request:
+            return 1 / stream_seconds(copies, rates, batch, work)
+        rate = total_rate(copies, rates, batch, work)
+        return rate * (work.prompt + work.output) / work.output if with_prompt else rate
+
+    span = copies.span
+    return Expected(figure(span.slow), figure(span.usual), figure(span.fast))
+
+
+def _copies(case: Case, catalog: Catalog, work: Work) -> Copies:
+    engine, version = _engine(case)
+    args = case.get("args") or {}
+    if args.get("spec"):
+        raise LeftOut("speculative decoding is not modelled")
+    if args.get("enforce_eager"):
+        raise LeftOut("running without graphs is not modelled")
+    entry, precision = _model(case, catalog)
+    card = _card(case, catalog)
+    tensor, pipeline = args.get("tp", 1), args.get("pp", 1)
+    checkpoint = checkpoint_of(entry, precision)
+    if checkpoint is None:
+        raise LeftOut(f"no checkpoint of {entry.id} in {precision} is known")
+    reads = reads_of(entry.architecture, checkpoint.bytes, precision)
+    link = _link(card, tensor, case.get("nodes", 1))
+    span = span_of(
+        catalog.speed_rows(), card, Situation(engine, version, reads.shape, precision, architecture_of(card), link)
+    )
+    if not isinstance(span, Span):
+        raise LeftOut(span)
+    degrees = Degrees(tensor=tensor, decode_context=args.get("dcp", 1))
+    each = max(1, bytes_per_token(entry.architecture, degrees))
+    share = (card.usable_bytes or card.memory_bytes or 0) * _utilization(args)
+    pool = share - checkpoint.bytes / tensor / pipeline - POOL_MARGIN
+    tokens = max(work.prompt + work.output, int(pool * pipeline / each))
+    return Copies(reads, span, each, tokens, _sequences(args, card), tensor, pipeline)
+
+
+def _engine(case: Case) -> tuple[str, str]:
+    text = str(case["engine"])
+    if not text.startswith("vllm"):
+        raise LeftOut(f"{text.split(maxsplit=1)[0]} on cards and host: the host's memory channels are not stated")
+    version = re.search(r"\d+(?:\.\d+)+|\b20\d\d\b", text)
+    return "vllm", version[0] if version else ""
+
+
+def _model(case: Case, catalog: Catalog) -> tuple[Any, str]:
+    found = names.lookup(catalog, str(case["model"]))
+    if found is None:
+        raise LeftOut(f"{case['model']} is in no catalog")
+    said = str(case.get("quant", ""))
+    precision = found.precision or (QUANTIZATIONS[said] if said in QUANTIZATIONS else names.precision_of(said))
+    precision = names.published(found.entry, precision or ("fp8" if said.startswith("fp8") else None)) or precision
+    if precision is None:
+        raise LeftOut(f"{said}: not one precision")
+    return found.entry, precision
+
+
+def _card(case: Case, catalog: Catalog) -> AcceleratorEntry:
+    text = str(case["gpu"]).split(" (")[0]
+    if text in catalog.accelerators:
+        return catalog.accelerator(text)
+    if re.search(r"\d GPUs|not stated|same", str(case["gpu"])) or not (found := named(catalog, text)):
+        raise LeftOut(f"{case['gpu']}: not one known card")
+    return catalog.accelerator(found[0])
+
+
+def _link(card: AcceleratorEntry, tensor: int, nodes: int) -> str:
+    if tensor == 1:
+        return "none"
+    if nodes > 1:
+        return "network"
+    return "nvlink" if any(word in (card.link or "").lower() for word in LINKS) else "pcie"
+
+
+def _utilization(args: Case) -> float:
+    said = args.get("util", 0.9)
+    return float(said) if isinstance(said, int | float) else 0.92
+
+
+def _sequences(args: Case, card: AcceleratorEntry) -> int:
+    if "max_num_seqs" in args:
+        return int(args["max_num_seqs"])
+    large = (card.memory_bytes or 0) >= LARGE_CARD and "a100" not in card.id
+    return 1024 if large else 256
+
+
+def measure(cases: list[Case], catalog: Catalog) -> tuple[list[Row], list[tuple[str, str]]]:
+    rows: list[Row] = []
+    left_out: list[tuple[str, str]] = []
+    for case in cases:
+        if not (case.get("result") or {}).get("tok_s"):
+            continue
+        try:
+            rows.extend(rows_of(case, catalog))
+        except LeftOut as reason:
+            left_out.append((case["id"], str(reason)))
+    return rows, left_out
+
+
+def summary(rows: list[Row]) -> dict[str, float]:
+    """Of the factor by which a prediction is off, either way; and how many lie in their own range."""
+    if not rows:
+        return {"figures": 0}
+    factors = sorted(max(row.ratio, 1 / row.ratio) for row in rows)
+    return {
+        "figures": len(rows),
+        "cases": len({row.case for row in rows}),
+        "median_ratio": round(statistics.median(row.ratio for row in rows), 3),
+        "median_factor": round(statistics.median(factors), 3),
+        "p90_factor": round(factors[min(len(factors) - 1, int(0.9 * len(factors)))], 3),
+        "in_range": round(sum(row.low <= row.published <= row.high for row in rows) / len(rows), 3),
+    }
+
+
+def report(rows: list[Row], left_out: list[tuple[str, str]]) -> None:
+    for row in rows:
+        note = f"  assumed: {row.assumed}" if row.assumed else ""
+        print(f"{row.case:36} {row.figure:11} {row.published:8.1f} {row.predicted:8.1f} "
+              f"({row.low:.0f}-{row.high:.0f})  x{row.ratio:.2f}{note}")  # fmt: skip
+    for case, reason in left_out:
+        print(f"{case:36} left out: {reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    with open(asked.cases, encoding="utf-8") as file:
+        document = yaml.safe_load(file)
+    rows, left_out = measure(document["cases"] if isinstance(document, dict) else document, load_catalog())
+    told = [row for row in rows if not row.assumed]
+    found = {"summary": summary(rows), "of_these_with_known_requests": summary(told)}
+    if asked.json:
+        listed = [{"case": case, "reason": reason} for case, reason in left_out]
+        print(json.dumps({**found, "rows": [asdict(row) for row in rows], "left_out": listed}))
+        return
+    report(rows, left_out)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
