@@ -22,6 +22,7 @@ from provisioner.model.facts import (
     Answers,
     AskAll,
     AskTools,
+    CannotAsk,
     DeviceProcess,
     Fact,
     ReadFiles,
@@ -86,7 +87,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
     if tool:
         found = (_told_only(at, place, each) for at, (place, each) in enumerate(sorted(tool.items())))
         return tuple(sorted(found, key=lambda each: each.index))
-    raise ValueError(f"the amdgpu driver shows no device, and {why(answers, STATIC, LIST)}")
+    raise CannotAsk(f"the amdgpu driver shows no device, and {why(answers, STATIC, LIST)}")
 
 
 TOTAL, USED = "mem_info_vram_total", "mem_info_vram_used"

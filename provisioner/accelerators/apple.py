@@ -2,7 +2,7 @@
 
 from provisioner.accelerators._reading import BARE, told, whole, why
 from provisioner.model.answers import pairs
-from provisioner.model.facts import Accelerator, Answers, AskTools, Fact, Unknown
+from provisioner.model.facts import Accelerator, Answers, AskTools, CannotAsk, Fact, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
 
@@ -18,7 +18,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
     found = pairs(told(answers, CHIP), ":")
     name, installed = found.get("machdep.cpu.brand_string", ""), whole(found.get("hw.memsize"))
     if not name:
-        raise ValueError(why(answers, CHIP))
+        raise CannotAsk(why(answers, CHIP))
     if not name.startswith("Apple"):
         return ()
     nothing = Unknown("macOS does not tell it to other programs")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from provisioner.accelerators._reading import BARE, address, tables, told, whole, why
-from provisioner.model.facts import Accelerator, Answers, AskTools, DeviceProcess, Fact, Link, Unknown
+from provisioner.model.facts import Accelerator, Answers, AskTools, CannotAsk, DeviceProcess, Fact, Link, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
 
@@ -42,7 +42,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
     rows = [*tables(told(answers, INFO).splitlines())]
     chips = _chips(rows)
     if not chips:
-        raise ValueError(why(answers, INFO))
+        raise CannotAsk(why(answers, INFO))
     logical, named, version = _mapping(answers), _board_name(answers), VERSION.search(told(answers, INFO))
     indices = {(each.npu, each.chip): logical.get((each.npu, each.chip), (at, ""))[0] for at, each in enumerate(chips)}
     if len(set(indices.values())) < len(chips):

@@ -11,6 +11,7 @@ from provisioner.model.facts import (
     Answers,
     AskAll,
     AskTools,
+    CannotAsk,
     DeviceProcess,
     Fact,
     Link,
@@ -36,7 +37,7 @@ Fields = Mapping[str, str]
 def parse(answers: Answers) -> tuple[Accelerator, ...]:
     cards, available = _fields(told(answers, CARDS)), _fields(told(answers, AVAILABLE))
     if not cards:
-        raise ValueError(why(answers, CARDS))
+        raise CannotAsk(why(answers, CARDS))
     nodes = {node.card: node for node in _kfd.nodes(answers, VENDOR_ID)}
     links = _links(told(answers, TOPOLOGY), frozenset(cards))
     return tuple(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from provisioner.accelerators._reading import BARE, address, document, objects, size, tables, told, whole, word
 from provisioner.model.answers import last, names, node, number, text
-from provisioner.model.facts import Accelerator, Answers, AskAll, AskTools, Fact, ReadFiles, Unknown
+from provisioner.model.facts import Accelerator, Answers, AskAll, AskTools, CannotAsk, Fact, ReadFiles, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
 
@@ -46,7 +46,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
     tool, cards = _from_tool(answers), _cards(answers)
     places = sorted({*tool, *cards}, key=lambda place: (tool[place].index if place in tool else 1 << 16, place))
     if not places:
-        raise ValueError(_nothing(answers))
+        raise CannotAsk(_nothing(answers))
     taken = {each.index for each in tool.values()}
     free = iter(index for index in range(len(places) + len(taken)) if index not in taken)
     return tuple(

@@ -6,7 +6,17 @@ from itertools import pairwise
 
 from provisioner.accelerators._reading import BARE, address, size, tables, told, whole, why
 from provisioner.model.answers import last
-from provisioner.model.facts import Accelerator, Answers, AskAll, AskTools, DeviceProcess, Fact, ReadFiles, Unknown
+from provisioner.model.facts import (
+    Accelerator,
+    Answers,
+    AskAll,
+    AskTools,
+    CannotAsk,
+    DeviceProcess,
+    Fact,
+    ReadFiles,
+    Unknown,
+)
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
 
@@ -24,12 +34,12 @@ VIRTUAL = " VF"
 def parse(answers: Answers) -> tuple[Accelerator, ...]:
     output = next((text for text in (told(answers, INFO), told(answers, OLD_INFO)) if BANNER in text), "")
     if not output and (INFO in answers and told(answers, INFO)):
-        raise ValueError("the xpu-smi that is installed is not Kunlunxin's: its banner names no XPU-RT")
+        raise CannotAsk("the xpu-smi that is installed is not Kunlunxin's: its banner names no XPU-RT")
     rows = [*tables(output.splitlines())]
     version = DRIVER.search(output)
     found = tuple(_devices(answers, rows, version[1] if version else None))
     if not found:
-        raise ValueError(why(answers, INFO))
+        raise CannotAsk(why(answers, INFO))
     return found
 
 

@@ -93,6 +93,8 @@ class _Asked:
             return fact.absent
         try:
             return fact.parse(answers)
+        except CannotAsk as error:
+            return Unknown(str(error))
         except (ValueError, KeyError, OverflowError) as error:
             return Unknown(f"{fact.name}: {_sentence(error)}")
 
@@ -159,10 +161,12 @@ def _accelerators(
 
 
 def is_seen(vendor: Vendor, devices: Sequence[PciDevice], signs: presence.Presence) -> bool:
-    """Whether the bus, a device node or the operating system shows a device of this maker's."""
+    """Whether the bus shows a device of this maker's; a node in /dev where no bus is shown, or the operating system."""
     if not _tools(vendor) or (vendor.system and signs.system == vendor.system):
         return True
-    return any(name.startswith(vendor.nodes) for name in signs.nodes) or any(
+    if not devices:
+        return any(name.startswith(vendor.nodes) for name in signs.nodes)
+    return any(
         device.vendor_id in vendor.pci_vendor_ids
         and device.class_id.removeprefix("0x").startswith(vendor.pci_classes)
         and device.address not in vendor.integrated

@@ -19,6 +19,9 @@ ENGINE_FLAGS = (
 )
 """The instruction sets that decide how fast an engine runs on processors, by the kernel's names."""
 
+LINKS = {"nvlink": "NVLink", "xgmi": "Infinity Fabric", "hccs": "HCCS"}
+"""Ways between devices that are not PCIe, by their makers' names."""
+
 WORTH_SHOWING_BYTES = 2**30
 """A file system below this holds no weights; the JSON lists it all the same."""
 
@@ -119,9 +122,9 @@ def _accelerators(facts: HostFacts) -> Iterator[str]:
             yield f"{amount} × {name}" + (
                 f", {size(memory)}{' each' if amount > 1 else ''}" if memory is not None else ", memory unknown"
             )
-        driver = facts.software.nvidia_driver if vendor == "nvidia" else None
-        if devices and isinstance(driver, str):
-            yield f"driver {driver}"
+        told = facts.software.nvidia_driver if vendor == "nvidia" else devices[0].driver if devices else None
+        if devices and isinstance(told, str):
+            yield f"driver {told}"
 
 
 def is_accelerator(device: PciDevice) -> bool:
@@ -129,6 +132,7 @@ def is_accelerator(device: PciDevice) -> bool:
     return device.class_id.removeprefix("0x").startswith(("0302", "12")) or device.vendor_id.removeprefix("0x") in (
         "10de",
         "1002",
+        "1d94",
     )
 
 
@@ -191,15 +195,20 @@ def _free_words(device: Accelerator) -> str:
 def _device_words(device: Accelerator) -> Iterator[str]:
     if device.problem:
         yield device.problem
-    if device.compute_capability:
-        yield f"compute {device.compute_capability}"
+    if device.compute_capability or device.architecture:
+        yield f"compute {device.compute_capability or device.architecture}"
+    if device.part_of:
+        yield f"part of {device.part_of}"
+    if device.shares_host_memory:
+        yield "shares the host's memory"
     if device.pcie_generation and device.pcie_width:
         yield f"PCIe {device.pcie_generation}.0 x{device.pcie_width}"
     if device.numa_node is not None:
         yield f"NUMA node {device.numa_node}"
-    peers = [link.to for link in device.links if link.kind == "nvlink"]
-    if peers:
-        yield f"NVLink to {', '.join(map(str, sorted(set(peers))))}"
+    for kind, name in LINKS.items():
+        peers = {link.to for link in device.links if link.kind == kind}
+        if peers:
+            yield f"{name} to {', '.join(map(str, sorted(peers)))}"
     if not isinstance(device.processes, Unknown) and device.processes:
         yield "held by " + ", ".join(f"{holder.name or 'a process'} ({holder.pid})" for holder in device.processes)
 

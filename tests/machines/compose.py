@@ -190,13 +190,16 @@ def gpu_without_driver() -> dict[str, Json]:
 
 
 def composed() -> dict[str, dict[str, Json]]:
-    """Every machine of this module by its name."""
+    """Every machine by its name: NVIDIA's of this module, the other makers' of `vendors.py`."""
+    from tests.machines.vendors import vendors
+
     machines = {
         "h100x1": with_cards(server(1, 32, 256), "2330", [answers(0, "NVIDIA H100 80GB HBM3", 81559, (9, 0))]),
         "h200x8": h200x8(),
         "rtx4090x1": rtx4090x1(),
         "broken-driver": broken_driver(),
         "gpu-without-driver": gpu_without_driver(),
+        **vendors(),
     }
     about: Json = {"origin": "composed from published values, not recorded", "licence": "Apache-2.0"}
     return {name: {"about": about, **machine} for name, machine in machines.items()}
