@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from provisioner.engines._constants import constant
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees, Load
 from provisioner.model.record import replace
@@ -11,51 +12,45 @@ MARLIN_STEP = 128
 """Inputs of a shard for Marlin's kernels, and the values that share a scale in the usual 4-bit checkpoints."""
 
 GROUPED = ("awq", "gptq", "w4a16", "gptq_int8")
-WIDEST = 64
+SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
+"""Tensor-parallel sizes that a remedy may name."""
 
 
-def capability(architecture: str) -> int | None:
-    """`sm89` as 89; None for other makers and where it is not known."""
-    digits = architecture.removeprefix("sm")
-    return int(digits) if architecture.startswith("sm") and digits.isdigit() else None
+def cannot_divide(load: Load) -> Iterator[str]:
+    """Every rule that the degrees break, with the degrees that would keep all of them."""
+    for rule in broken_rules(load, load.degrees):
+        yield f"{rule}; {_remedy(load)}"
 
 
-def cannot_divide(load: Load, expert_step: int, block_step: int) -> str:
-    """The first rule that the degrees break, with the degrees that would keep all of them; empty when none is broken.
-
-    `expert_step` and `block_step` are the multiples that fp8 blocks of experts and of other matrices must be cut at.
-    """
-    broken = next(_broken(load.geometry, load.degrees, load.precision, expert_step, block_step), "")
-    return f"{broken}; {_remedy(load, expert_step, block_step)}" if broken else ""
-
-
-def valid_tensors(load: Load, expert_step: int, block_step: int) -> tuple[int, ...]:
+def valid_tensors(load: Load) -> tuple[int, ...]:
     """Tensor-parallel sizes that keep every rule, everything else left as it is."""
-    sizes = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, WIDEST)
-    fits = (replace(load.degrees, tensor=size, decode_context=1) for size in sizes)
-    return tuple(
-        one.tensor for one in fits if not next(_broken(load.geometry, one, load.precision, expert_step, block_step), "")
-    )
+    cuts = (replace(load.degrees, tensor=size, decode_context=1) for size in SIZES)
+    return tuple(cut.tensor for cut in cuts if keeps_all_rules(load, cut))
 
 
-def _remedy(load: Load, expert_step: int, block_step: int) -> str:
+def keeps_all_rules(load: Load, degrees: Degrees) -> bool:
+    return next(broken_rules(load, degrees), None) is None
+
+
+def _remedy(load: Load) -> str:
     """Sizes up to twice the one that was asked for; experts kept whole where that alone would do."""
-    sizes = [str(size) for size in valid_tensors(load, expert_step, block_step) if size <= 2 * load.degrees.tensor]
+    sizes = [str(size) for size in valid_tensors(load) if size <= 2 * load.degrees.tensor]
     remedies = [f"take tensor parallel {', '.join(sizes[:-1])} or {sizes[-1]}" if len(sizes) > 1 else "take one device"]
     whole = replace(load.degrees, expert=True)
-    still = next(_broken(load.geometry, whole, load.precision, expert_step, block_step), "")
-    if load.geometry.experts and not load.degrees.expert and not still:
+    if load.geometry.experts and not load.degrees.expert and keeps_all_rules(load, whole):
         remedies.append("keep the experts whole (expert parallel)")
     return ", or ".join(remedies)
 
 
-def _broken(geometry: Geometry, degrees: Degrees, precision: str, expert_step: int, block_step: int) -> Iterator[str]:
+def broken_rules(load: Load, degrees: Degrees) -> Iterator[str]:
+    geometry = load.geometry
     yield from _heads(geometry, degrees)
     yield from _columns(geometry, degrees)
     yield from _decode_context(geometry, degrees)
-    if precision == "fp8_block128":
-        yield from _fp8_blocks(geometry, degrees, expert_step, block_step)
-    elif precision in GROUPED:
+    if load.precision == "fp8_block128":
+        steps = (int(constant(load, name).value) for name in ("fp8_expert_step", "fp8_block_step"))
+        yield from _fp8_blocks(geometry, degrees, *steps)
+    elif load.precision in GROUPED:
         yield from _marlin(geometry, degrees)
 
 

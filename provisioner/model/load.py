@@ -65,12 +65,17 @@ class Load:
     version: str
     eager: bool = False
     utilization: float | None = None
-    samples: bool = True
-    """Whether this rank computes logits: the last pipeline stage does, which decides its peak."""
+    stage: int | None = None
+    """Which pipeline stage it is in, from 0; None for one that is as full as the fullest and has the last one's sampler."""
     drafting: bool = False
     """A drafter runs beside the model (speculative decoding)."""
     constants: Mapping[str, tuple[Constant, ...]] = field(default_factory=dict)
     """The engine's constants of the catalog, by name: data, with the versions they hold for and their sources."""
+
+    @property
+    def samples(self) -> bool:
+        """Whether it computes logits, as the last stage does."""
+        return self.stage in (None, self.degrees.pipeline - 1)
 
 
 @dataclass(frozen=True, slots=True)

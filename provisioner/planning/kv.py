@@ -40,21 +40,23 @@ class Group:
     """Per request and layer, for linear layers; such a group has no rows."""
 
 
-def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
+def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> int:
     """Growing groups, fullest pipeline stage, one rank. Decode-context parallelism deals the tokens out over its ranks."""
-    return -(-_growing(geometry, degrees, dtype) // degrees.decode_context)
+    return -(-_growing(geometry, degrees, dtype, stage) // degrees.decode_context)
 
 
-def _growing(geometry: Geometry, degrees: Degrees, dtype: str) -> int:
+def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None) -> int:
     layers = geometry.kv_layers - geometry.sliding_layers
-    return on_fullest_stage(layers, geometry, degrees) * row_bytes(geometry, degrees, dtype)
+    return on_stage(layers, geometry, degrees, stage) * row_bytes(geometry, degrees, dtype)
 
 
-def fixed_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto", context: int = 0, step: int = 0) -> int:
+def fixed_bytes(
+    geometry: Geometry, degrees: Degrees, dtype: str = "auto", context: int = 0, step: int = 0, stage: int | None = None
+) -> int:
     """Per request: sliding windows (with `step` tokens that one step may add) and the states of linear layers."""
     kept = min(geometry.sliding_window + step, context or geometry.sliding_window + step)
-    sliding = on_fullest_stage(geometry.sliding_layers, geometry, degrees) * row_bytes(geometry, degrees, dtype) * kept
-    return sliding + on_fullest_stage(geometry.linear_layers, geometry, degrees) * state_bytes(geometry, degrees)
+    sliding = on_stage(geometry.sliding_layers, geometry, degrees, stage) * row_bytes(geometry, degrees, dtype) * kept
+    return sliding + on_stage(geometry.linear_layers, geometry, degrees, stage) * state_bytes(geometry, degrees)
 
 
 def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
@@ -103,22 +105,23 @@ def stage_layers(layers: int, stages: int) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def on_fullest_stage(count: int, geometry: Geometry, degrees: Degrees) -> int:
-    """Of `count` layers that are spread evenly among all layers, those of the longest pipeline stage."""
+def on_stage(count: int, geometry: Geometry, degrees: Degrees, stage: int | None = None) -> int:
+    """Of `count` layers that are spread evenly among all layers, those of one pipeline stage; None for the longest."""
     if degrees.pipeline == 1 or not geometry.layers:
         return count
-    longest = max(stage_layers(geometry.layers, degrees.pipeline))
-    return -(-count * longest // geometry.layers)
+    lengths = stage_layers(geometry.layers, degrees.pipeline)
+    length = max(lengths) if stage is None else lengths[stage]
+    return -(-count * length // geometry.layers)
 
 
-def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> tuple[Group, ...]:
-    """The kinds of layers on the fullest stage; those that are not there are left out."""
+def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> tuple[Group, ...]:
+    """The kinds of layers on a stage; those that are not there are left out."""
     row = row_bytes(geometry, degrees, dtype)
     found = (
-        Group(on_fullest_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees), row),
-        Group(on_fullest_stage(geometry.sliding_layers, geometry, degrees), row, window=geometry.sliding_window),
+        Group(on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage), row),
+        Group(on_stage(geometry.sliding_layers, geometry, degrees, stage), row, window=geometry.sliding_window),
         Group(
-            on_fullest_stage(geometry.linear_layers, geometry, degrees), 0, state_bytes=state_bytes(geometry, degrees)
+            on_stage(geometry.linear_layers, geometry, degrees, stage), 0, state_bytes=state_bytes(geometry, degrees)
         ),
     )
     return tuple(group for group in found if group.layers and (group.row_bytes or group.state_bytes))
@@ -132,47 +135,51 @@ def tokens(
     context: int = 0,
     block: int = BLOCK,
     step: int = STEP_TOKENS,
+    stage: int | None = None,
+    by_requests: bool = True,
 ) -> int:
-    """As vLLM prints it: whole blocks, for models of one kind of layer.
-
-    Hybrid ones share one pool of equal pages between groups of as many layers each, and the figure is what requests of full
-    length can hold together.
-    """
-    found = groups(geometry, degrees, dtype)
+    """As vLLM prints it: what requests of full length can hold together, or before 0.20 all blocks over all groups."""
+    found = groups(geometry, degrees, dtype, stage)
     if not found or pool_bytes <= 0:
         return 0
-    if len(found) == 1 and found[0].row_bytes and not found[0].window:
-        return pool_bytes // (_growing(geometry, degrees, dtype) * block) * block * degrees.decode_context
-    return _hybrid_tokens(pool_bytes, found, degrees, context, block, step)
+    layout = _layout(found, block)
+    blocks = pool_bytes // layout.block_bytes
+    if not (by_requests and context):
+        return blocks // layout.groups * layout.block * degrees.decode_context
+    length = -(-context // degrees.decode_context)
+    return blocks * context // sum(_blocks_of_request(group, layout, length, step) for group in found)
 
 
-def _hybrid_tokens(
-    pool_bytes: int, found: tuple[Group, ...], degrees: Degrees, context: int, block: int, step: int
-) -> int:
-    """Groups of equal size over one pool: pages of the widest layer, blocks raised until a linear state fits into a page.
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """One pool of equal blocks for groups of `size` layers each: what vLLM 0.32 kv_cache_utils.py makes of the layers."""
 
-    The rule is that of vLLM 0.32 v1/core/kv_cache_utils.py.
-    """
-    row = max((group.row_bytes for group in found), default=0)
+    block: int
+    size: int
+    block_bytes: int
+    groups: int
+
+
+def _layout(found: tuple[Group, ...], block: int) -> _Layout:
+    """Pages are as wide as the widest layer's; blocks are lengthened until the state of a linear layer fits into a page."""
+    row = max(group.row_bytes for group in found)
     state = max(group.state_bytes for group in found)
     if row and state:
         block = max(block, -(-state // (row * BLOCK)) * BLOCK)
-    page = max(row * block, state)
     size = _group_size([group.layers for group in found])
-    blocks = pool_bytes // (page * size)
-    length = -(-context // degrees.decode_context)
-    each = sum(-(-group.layers // size) * _blocks_of_request(group, length, block, step) for group in found)
-    return blocks * context // each if each else 0
-
-
-def _blocks_of_request(group: Group, length: int, block: int, step: int) -> int:
-    if group.state_bytes:
-        return 1
-    if group.window:
-        return -(-min(group.window - 1 + step, length) // block) + 1
-    return -(-length // block)
+    return _Layout(block, size, max(row * block, state) * size, sum(-(-group.layers // size) for group in found))
 
 
 def _group_size(layers: list[int]) -> int:
     """The rarest kind sets it, unless the commonest is not half as many again: then that one, and the rarest is padded."""
     return max(layers) if max(layers) < 1.5 * min(layers) else min(layers)
+
+
+def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int) -> int:
+    """All block tables that a request of that length fills, of the groups that these layers are split into."""
+    each = -(-length // layout.block)
+    if group.state_bytes:
+        each = 1
+    elif group.window:
+        each = -(-min(group.window - 1 + step, length) // layout.block) + 1
+    return -(-group.layers // layout.size) * each

@@ -1,5 +1,6 @@
 """What an engine that claims a share of each device has left for its cache there, whether it starts with that, and what binds."""
 
+from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
 from provisioner.model.record import dataclass
 from provisioner.planning import kv
@@ -55,14 +56,22 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
 
 
 def _tokens(load: Load, size_bytes: int, dtype: str, block: int) -> int:
-    return kv.tokens(size_bytes, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens)
+    return kv.tokens(
+        size_bytes, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
+        bool(constant(load, "tokens_by_requests").value),
+    )  # fmt: skip
 
 
 def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int:
     """One request of the full context, in whole blocks: an engine that cannot hold it does not start."""
     blocks = -(-load.context // (block * load.degrees.decode_context))
-    growing = kv.bytes_per_token(load.geometry, load.degrees, dtype) * load.degrees.decode_context * block * blocks
-    fixed = kv.fixed_bytes(load.geometry, load.degrees, dtype, load.context, load.batched_tokens)
+    growing = (
+        kv.bytes_per_token(load.geometry, load.degrees, dtype, load.stage)
+        * load.degrees.decode_context
+        * block
+        * blocks
+    )
+    fixed = kv.fixed_bytes(load.geometry, load.degrees, dtype, load.context, load.batched_tokens, load.stage)
     return growing + fixed
 
 

@@ -1,0 +1,57 @@
+"""What SGLang takes of a device: a fraction for weights and cache, and a reserve beside it for everything else.
+
+The fraction is of what is free before the model is loaded; activations and graphs live in the reserve, whose size the engine
+guesses from the card, the length of a prefill chunk and the degrees (0.5.23 srt/arg_groups/memory_hook.py).
+"""
+
+from provisioner.engines._constants import GIB, amount, constant
+from provisioner.model.load import Amount, Load, Usage
+
+MIB = 1 << 20
+LEAST_CHUNK = 2048
+
+
+def usage(load: Load) -> Usage:
+    nothing = Amount(0, 0, 0, "inside the reserve that the engine leaves out of its share")
+    return Usage(
+        budget=_budget(load),
+        activation=nothing,
+        graphs=nothing,
+        runtime=amount(constant(load, "runtime_gib"), GIB, "libraries and communication"),
+        graphs_inside=True,
+    )
+
+
+def _budget(load: Load) -> Amount:
+    """What is free at start, less the reserve, which is a part of the whole device."""
+    free = min(load.card.free_bytes, load.card.total_bytes)
+    if load.utilization:
+        size = int(free * load.utilization)
+        return Amount(size, size, size, f"{load.utilization:g} of the device, as asked for")
+    reserve, basis = reserve_bytes(load)
+    size = free - free * reserve // max(1, load.card.total_bytes)
+    return Amount(size, size, size, basis)
+
+
+def reserve_bytes(load: Load) -> tuple[int, str]:
+    """Its own estimate for activations, graphs and the parallel parts."""
+    fixed = constant(load, "reserve_share")
+    if fixed.value:
+        return int(load.card.total_bytes * fixed.value), f"{1 - fixed.value:g} of the device by default, {fixed.source}"
+    chunk = int(constant(load, "prefill_chunk").value)
+    batch = int(constant(load, "graph_batch").value)
+    degrees = load.degrees
+    mib = 512 + max(chunk, LEAST_CHUNK) * 1.5 + degrees.tensor * degrees.pipeline / 8 * 1024
+    if not load.eager:
+        mib += batch * 2 + _prefill_graphs(load, chunk)
+    least = constant(load, "least_reserve_gib")
+    size = max(int(mib * MIB), int(least.value * GIB))
+    return size, f"all but the engine's own reserve for activations and graphs, {least.source}"
+
+
+def _prefill_graphs(load: Load, chunk: int) -> float:
+    """MiB: 8 for each length that is captured, which lie 4 apart at first and 512 apart in the end."""
+    if load.geometry.kv_lora_rank:
+        return 1.5 * 1024
+    steps = ((4, 32, 4), (48, 256, 16), (288, 512, 32), (576, 1024, 64), (1280, 4096, 256), (4608, chunk, 512))
+    return 8 * sum(len(range(first, min(last, chunk) + 1, step)) for first, last, step in steps)

@@ -1,0 +1,52 @@
+"""SGLang, an OpenAI-compatible server for safetensors models: `python -m sglang.launch_server`."""
+
+from collections.abc import Mapping
+
+from provisioner.engines._flags import rendered
+from provisioner.engines._sglang_memory import usage
+from provisioner.engines._sglang_rules import refuses
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine
+
+OPTIONS = (
+    "tp-size", "pp-size", "dp-size", "ep-size", "enable-dp-attention", "nnodes", "node-rank", "dist-init-addr",
+    "mem-fraction-static", "max-running-requests", "chunked-prefill-size", "kv-cache-dtype", "dtype", "quantization",
+    "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "disable-cuda-graph",
+)  # fmt: skip
+"""Flags whose values are planned for each machine, in `Service.options`."""
+
+SWITCHES = ("enable-dp-attention", "disable-cuda-graph")
+
+
+def command(service: Service) -> list[str]:
+    """The arguments after `python -m sglang.launch_server`."""
+    options = {"max-running-requests": str(service.slots), **service.options}
+    return [
+        "--model-path", service.model_path,
+        "--served-model-name", service.model_name,
+        "--host", service.host,
+        "--port", str(service.port),
+        "--context-length", str(service.context),
+        "--enable-metrics",
+        *rendered(options, OPTIONS, SWITCHES),
+    ]  # fmt: skip
+
+
+def environment(_service: Service) -> Mapping[str, str]:
+    """Nothing is fetched and nothing is reported."""
+    return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+
+
+ENGINE = Engine(
+    name="sglang",
+    title="SGLang",
+    formats=("safetensors",),
+    command=command,
+    environment=environment,
+    health_path="/health",
+    context_path="/v1/models",
+    context_field=("data", "0", "max_model_len"),
+    options=OPTIONS,
+    refuses=refuses,
+    usage=usage,
+)
