@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, UserError
-from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.outcome import Checked, Compared, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
 from provisioner.model.plan import Finding, Observed, Plan, Report
 from provisioner.model.plugins import Place, Target, View
 from provisioner.model.progress import Progress, Silent
@@ -64,18 +64,25 @@ def _to_be_made(path: str) -> str:
     return path
 
 
-def plan(spec: Spec, hardware: str | None, state_dir: str) -> Planned:
-    """What would be done and why; nothing is changed."""
+def plan(spec: Spec, hardware: str | None, state_dir: str, changed: str | None = None) -> Planned:
+    """What would be done and why; nothing is changed. `changed` says what would be different of the hardware."""
     from provisioner.phases.prepare import elsewhere, look
     from provisioner.world.store import reading
 
     place = place_of(state_dir)
-    if hardware is not None:
-        ground = elsewhere(spec, hardware, place)
+    if hardware is not None or changed is not None:
+        ground = elsewhere(spec, hardware, place, changed)
     else:
         with reading(place.state) as store:
             ground = look(spec, store, place)
     return Planned(ground.facts, ground.plan, ground.actions)
+
+
+def compare(spec: Spec, hardware: str | None, others: tuple[str, ...], state_dir: str) -> tuple[Compared, ...]:
+    """The plans of several profiles for one machine, or of one profile for several machines."""
+    from provisioner.phases.prepare import side_by_side
+
+    return side_by_side(spec, hardware, others, place_of(state_dir))
 
 
 def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Planned:

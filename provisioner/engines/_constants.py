@@ -1,7 +1,7 @@
 """Finds the row of an engine's constants that holds for a load: by version, card, degrees and shape."""
 
-import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 from provisioner.model.engines import Constant
 from provisioner.model.load import Amount, Card, Degrees, Load
@@ -10,10 +10,19 @@ GIB = 1 << 30
 Constants = Mapping[str, tuple[Constant, ...]]
 
 
+@cache
 def version_key(version: str) -> tuple[int, ...]:
     """`0.8.5.post1` as numbers; a text without any counts as newer than all, as an engine that is yet to be named."""
-    numbers = re.match(r"[^0-9]*(\d+(?:\.\d+)*)", version)
-    return tuple(int(part) for part in numbers[1].split(".")) if numbers else (1 << 30,)
+    digits = version.lstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ~-=")
+    parts = []
+    for part in digits.split("."):
+        number = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not number:
+            break
+        parts.append(int(number))
+        if number != part:
+            break
+    return tuple(parts) or (1 << 30,)
 
 
 def constant(load: Load, name: str) -> Constant:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
-OPTIONS = ("threads", "threads-batch", "n-gpu-layers", "numa", "cache-type-k", "cache-type-v")
+OPTIONS = ("threads", "threads-batch", "n-gpu-layers", "tensor-split", "numa", "cache-type-k", "cache-type-v")
 """Flags whose values are planned for each machine, in `Service.options`."""
 
 

@@ -47,6 +47,10 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
+    program=("python3", "-m", "sglang.launch_server"),
+    targets=("docker",),
+    starts=False,
+    vendors=("nvidia", "amd", "ascend", "hygon"),
     refuses=refuses,
     usage=usage,
 )

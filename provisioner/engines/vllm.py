@@ -51,6 +51,10 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
+    program=("vllm", "serve"),
+    targets=("docker",),
+    starts=False,
+    vendors=("nvidia", "amd", "ascend", "hygon", "kunlun", "intel"),
     refuses=refuses,
     usage=usage,
 )

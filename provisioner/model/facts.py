@@ -332,3 +332,5 @@ class HostFacts:
     sources: Mapping[str, str]
     assumed: tuple[str, ...] = ()
     """Facts nobody stated (a machine given as a shorthand): taken as enough, and the plan says so."""
+    nodes: int = 1
+    """How many machines alike are planned for together."""

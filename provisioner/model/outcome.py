@@ -15,6 +15,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """One of several plans that are shown side by side, by the profile or the machine that it is for."""
+
+    name: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     facts: HostFacts
     plan: Plan

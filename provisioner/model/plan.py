@@ -68,15 +68,22 @@ class DeviceBudget:
     overhead_bytes: int
     free_bytes: int
     basis: str
+    uncertain_bytes: int = 0
+    """By how much activations and overhead together may be more than is said; less is as likely."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryBudget:
+    """`per_device` is that of every copy of the model; `kv_tokens` are those of one copy."""
+
     per_device: tuple[DeviceBudget, ...]
     kv_bytes_per_token: int
     kv_tokens: int
     host_ram_bytes: int
     disk_bytes: int
+    kv_tokens_low: int = 0
+    kv_tokens_high: int = 0
+    """The range that the engine's own overhead leaves open; both are `kv_tokens` where nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +93,20 @@ class Parallel:
     data: int = 1
     nodes: int = 1
     replicas: int = 1
+    expert: bool = False
+    decode_context: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
+    """Estimates until they are measured. `tokens_per_second` is what one request alone gets, `total` all together."""
+
     concurrent_at_context: int
     users: int
     tokens_per_second: float | None
     basis: str
+    total_tokens_per_second: float | None = None
+    first_token_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +145,9 @@ class Change:
     change: str
     effect: str
     flags: tuple[str, ...]
+    """What has to be said as well, for a change of what is wanted."""
+    what_if: str = ""
+    """For a change of the machine: `provision plan --what-if` with this shows the plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,8 +52,12 @@ class Engine:
     """Where the engine itself tells its effective context: the path of a JSON answer and the way into it."""
     options: tuple[str, ...] = ()
     """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
-    targets: tuple[str, ...] = ("process", "systemd")
-    """Runtimes that can start it; the first is taken when the operator names none."""
+    program: tuple[str, ...] = ()
+    """What comes before the arguments; empty for the one that is embedded in this program."""
+    targets: tuple[str, ...] = ("process",)
+    """Runtimes that can start it; the first is taken when the operator names none. The embedded one runs on all."""
+    starts: bool = True
+    """False for one that is planned for, and that this version of the program does not start."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
     refuses: Callable[[Load], str] = refuses_nothing

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, RunFailed
 from provisioner.model.facts import HostFacts
+from provisioner.model.outcome import Compared
 from provisioner.model.plan import Finding, Plan, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
 from provisioner.model.progress import Progress
@@ -75,22 +76,42 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
     return replace(plan, findings=(*plan.findings, Finding("weights-folder", "error", what, fix=fix)))
 
 
-def elsewhere(spec: Spec, hardware: str, place: Place) -> Ground:
-    """Another machine, known by its facts alone: nothing stands there yet."""
+def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | None = None) -> Ground:
+    """Another machine, known by its facts alone, or this one as it might be: nothing stands there yet."""
     books = catalog.load_catalog()
-    facts = facts_given(hardware, books)
+    facts = facts_here() if hardware is None else facts_given(hardware, books)
+    if changed is not None:
+        from provisioner.planning.whatif import what_if
+
+        facts = what_if(facts, changed, books)
     plan = make_plan(spec, facts, books, Shelf(), place)
     return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
+
+
+def side_by_side(spec: Spec, hardware: str | None, others: tuple[str, ...], place: Place) -> tuple[Compared, ...]:
+    """Each name is a profile of the catalog, or a machine as `--hardware` takes it; the machine is read once."""
+    books = catalog.load_catalog()
+    here = None
+    compared = []
+    for name in others:
+        if name in books.profiles:
+            here = here or (facts_here() if hardware is None else facts_given(hardware, books))
+            compared.append(Compared(name, make_plan(replace(spec, profile=name), here, books, Shelf(), place)))
+        else:
+            compared.append(Compared(name, make_plan(spec, facts_given(name, books), books, Shelf(), place)))
+    return tuple(compared)
 
 
 def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ...], place: Place) -> Ground:
     """The effects between what stands and a plan; none where the plan is refused."""
     if plan.verdict != "fits" or plan.model is None:
         return Ground(facts, plan, standing, None, (), (), ())
+    targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+    if plan.target is None or plan.target not in targets or not _starts(plan):
+        return Ground(facts, plan, standing, None, (), (), ())
     files = plan.model.files
     fetches = diff.fetches(files, _urls(files), standing, place)
-    targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
-    release = render(plan, targets[plan.target or ""], place)
+    release = render(plan, targets[plan.target], place)
     puts = diff.puts(standing, release, targets, place)
     return Ground(facts, plan, standing, release, fetches, puts, diff.settles(standing, release, good, place))
 
@@ -152,6 +173,8 @@ def checked(
 
 def insist(plan: Plan) -> None:
     """Refuse a plan that does not fit, or whose machine is not ready; all reasons at once."""
+    if plan.verdict == "fits":
+        _insist_on_a_start(plan)
     errors = [finding for finding in plan.findings if finding.level == "error"]
     if plan.verdict == "fits" and not errors:
         return
@@ -167,6 +190,19 @@ def insist(plan: Plan) -> None:
         details=(*(f"{one.id}: {one.message}" for one in errors if one.message != first), *changes),
         fix=fix or "provision plan --explain",
     )
+
+
+def _insist_on_a_start(plan: Plan) -> None:
+    """An engine may be planned for that this version does not start."""
+    if not _starts(plan):
+        raise Refused(
+            f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
+            fix="`provision up --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
+        )
+
+
+def _starts(plan: Plan) -> bool:
+    return bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
 
 
 def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:

@@ -1,4 +1,7 @@
-"""Lays a model's need onto the room there is: one budget a device, what binds, and by how much."""
+"""Lays a model's need onto the room there is: one budget a device, what binds, and by how much.
+
+For engines that take what the model needs, layer by layer, and no more: llama.cpp and what is built on it.
+"""
 
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import DeviceBudget
@@ -6,6 +9,8 @@ from provisioner.model.record import dataclass
 from provisioner.planning.amounts import size
 from provisioner.planning.ground import Ground, Room
 from provisioner.planning.sizing import CUDA_BYTES, CUDA_HOST_BYTES, Need
+
+NOTHING_FOR_THE_HOST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +23,57 @@ class Fit:
     missing_bytes: int
     missing_on: str
     problem: str
+    split: tuple[int, ...] = ()
+    """Layers on each device, in the order of `budgets`; the output matrix counts as one."""
 
 
 def fit(need: Need, placement: str, ground: Ground, layers: int | None = None) -> Fit:
-    """`layers` fixes how many are on the device; None leaves it to the placement."""
+    """`layers` fixes how many are on devices; None leaves it to the placement."""
     if isinstance(ground.host, Unknown):
         return Fit((), 0, 0.0, 0, "host", f"the host's memory is unknown: {ground.host.reason}")
-    if placement == "host" or ground.device is None:
-        return _verdict((_on_host(need, ground.host, 0.0),), 0, 0.0)
-    on_device = _device_layers(need, ground.device, placement, layers)
-    share = on_device / (need.layers + 1)
-    device = _on_device(need, ground.device, share)
-    return _verdict((device, _beside_device(need, ground.host, share)), on_device, share)
+    if placement == "host" or not ground.devices:
+        return _verdict((_on_host(need, ground.host, 0.0),), (), 0.0)
+    rooms = tuple(room for _, room in ground.devices)
+    if placement != "device":
+        return _laid(need, ground.host, rooms, _asked(need, rooms, layers))
+    fits = (_laid(need, ground.host, rooms[:count], _whole(need, layers)) for count in range(1, len(rooms) + 1))
+    found = next((one for one in fits if not one.problem), None)
+    return found or _laid(need, ground.host, rooms, _whole(need, layers))
 
 
-def _device_layers(need: Need, device: Room, placement: str, asked: int | None) -> int:
-    """All layers and the output matrix, or in a split as many as there is room for."""
+def _whole(need: Need, asked: int | None) -> int:
+    """All layers and the output matrix, unless fewer were asked for."""
+    return need.layers + 1 if asked is None else min(asked, need.layers + 1)
+
+
+def _asked(need: Need, rooms: tuple[Room, ...], asked: int | None) -> int:
+    """In a split, as many layers as there is room for."""
+    return min(_whole(need, asked), sum(_capacity(need, room) for room in rooms))
+
+
+def _capacity(need: Need, room: Room) -> int:
+    usable = room.budget_bytes - need.activation_bytes - CUDA_BYTES
+    return max(0, usable * (need.layers + 1) // (need.weights_bytes + need.kv_bytes))
+
+
+def _laid(need: Need, host: Room, rooms: tuple[Room, ...], layers: int) -> Fit:
+    split = spread(layers, tuple(_capacity(need, room) for room in rooms))
     everything = need.layers + 1
-    if asked is not None:
-        return min(asked, everything)
-    if placement == "device":
-        return everything
-    room = device.budget_bytes - need.activation_bytes - CUDA_BYTES
-    return max(0, min(everything, room * everything // (need.weights_bytes + need.kv_bytes)))
+    budgets = tuple(_on_device(need, room, count / everything) for room, count in zip(rooms, split, strict=True))
+    share = layers / everything
+    return _verdict((*budgets, _beside_device(need, host, share)), split, share)
+
+
+def spread(layers: int, capacities: tuple[int, ...]) -> tuple[int, ...]:
+    """So many layers over devices, in proportion to what each can hold; what is left over falls on the roomiest."""
+    total = sum(capacities)
+    if not total:
+        return (layers, *(0 for _ in capacities[1:]))
+    counts = [layers * capacity // total for capacity in capacities]
+    order = sorted(range(len(capacities)), key=lambda at: counts[at] - capacities[at])
+    for extra in range(layers - sum(counts)):
+        counts[order[extra % len(order)]] += 1
+    return tuple(counts)
 
 
 def _on_host(need: Need, room: Room, share: float) -> DeviceBudget:
@@ -55,7 +88,7 @@ def _on_device(need: Need, room: Room, share: float) -> DeviceBudget:
 
 
 def _beside_device(need: Need, room: Room, share: float) -> DeviceBudget:
-    if share == 1:
+    if share == NOTHING_FOR_THE_HOST:
         return _budget(room, 0, 0, 0, need.process_bytes + CUDA_HOST_BYTES)
     host = _on_host(need, room, share)
     return _budget(room, host.weights_bytes, host.kv_cache_bytes, host.activation_bytes,
@@ -68,14 +101,19 @@ def _budget(room: Room, weights: int, cache: int, activation: int, overhead: int
                         room.budget_bytes - used, room.basis)  # fmt: skip
 
 
-def _verdict(budgets: tuple[DeviceBudget, ...], layers: int, share: float) -> Fit:
+def _verdict(budgets: tuple[DeviceBudget, ...], split: tuple[int, ...], share: float) -> Fit:
     worst = min(budgets, key=lambda budget: budget.free_bytes)
     if worst.free_bytes >= 0:
-        return Fit(budgets, layers, share, 0, "", "")
-    return Fit(budgets, layers, share, -worst.free_bytes, worst.device, _binding(worst))
+        return Fit(budgets, sum(split), share, 0, "", "", split)
+    short = -sum(budget.free_bytes for budget in budgets if budget.free_bytes < 0 and _alike(budget, worst))
+    return Fit(budgets, sum(split), share, short, worst.device, binding(worst), split)
 
 
-def _binding(budget: DeviceBudget) -> str:
+def _alike(one: DeviceBudget, other: DeviceBudget) -> bool:
+    return (one.device == "host") == (other.device == "host")
+
+
+def binding(budget: DeviceBudget) -> str:
     """The largest component on the device that is too small, and by how much it is too small."""
     parts = {
         "weights": budget.weights_bytes,

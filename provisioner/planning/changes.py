@@ -2,30 +2,44 @@
 
 from collections.abc import Callable, Iterator
 
-from provisioner.model.facts import Accelerator, HostFacts, Unknown
+from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.plan import Change
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile
 from provisioner.planning.amounts import GIB, size, up
-from provisioner.planning.choose import AUTO, Attempt, Choice, Scene, choose, is_path
+from provisioner.planning.attempt import Attempt, Choice, Scene, words
+from provisioner.planning.choose import AUTO, choose
+from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey
+from provisioner.planning.stock import is_path
+from provisioner.planning.whatif import what_if, without_processes
 
 SMALLEST_CONTEXT = 512
 CONTEXT_STEP = 512
 AT_MOST = 6
 RESERVE_STEPS = 6
 """With more memory more of it is kept for the system, 4 GiB at most."""
+CARDS_OF_A_SERVER = (2, 4, 8)
+MORE_NODES = (2, 4)
+SMALLER_CACHE = {"kv-cache-dtype": "fp8", "cache-type-k": "q8_0", "cache-type-v": "q8_0"}
+"""By the flag of an engine that has it: the type that halves the cache and hardly changes answers."""
 
 
 def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
     """From what costs the user least to what costs most."""
+    attempt = refused.attempt
     asked = (
-        _smaller_context(scene, refused.attempt),
-        _lower_concurrency(scene, refused.attempt),
-        _weaker_precision(scene, refused.attempt),
-        _host_memory(scene, refused.attempt),
-        _smaller_profile(scene, refused.attempt.profile),
-        _more_memory(scene, refused.attempt),
+        _other_degrees(scene),
+        _stopped_tenants(scene),
+        _smaller_cache(scene, attempt),
+        _smaller_context(scene, attempt),
+        _lower_concurrency(scene, attempt),
+        _weaker_precision(scene, attempt),
+        _any_engine(scene),
+        _host_memory(scene, attempt),
+        _smaller_profile(scene, attempt.profile),
+        _more_cards(scene, attempt),
+        _more_memory(scene, attempt),
     )
     return tuple(change for changes in asked for change in changes)[:AT_MOST]
 
@@ -36,6 +50,68 @@ def _fits(scene: Scene) -> bool:
 
 def _wishing(scene: Scene, **changes: object) -> Scene:
     return replace(scene, wish=replace(scene.wish, **changes))  # type: ignore[arg-type]
+
+
+def _with_facts(scene: Scene, facts: HostFacts) -> Scene:
+    return replace(scene, facts=facts, ground=survey(facts))
+
+
+def _other_degrees(scene: Scene) -> Iterator[Change]:
+    """What was set by hand and does not divide, left to the planner."""
+    degrees = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+    if not any(name in scene.wish.options for name in degrees):
+        return
+    options = {name: value for name, value in scene.wish.options.items() if name not in degrees}
+    found = choose(_wishing(scene, options=options))
+    if found.fits and found.attempt.served:
+        cut = found.attempt.served.layout
+        flags = [("--set", f"engine.{name}={value}") for name, value in _degrees(found.attempt).items()]
+        yield Change(words(cut.degrees), cut.because, tuple(word for pair in flags for word in pair))
+
+
+def _degrees(attempt: Attempt) -> dict[str, int]:
+    cut = attempt.served.layout.degrees if attempt.served else None
+    if cut is None:
+        return {}
+    return {"tensor-parallel-size": cut.tensor, "pipeline-parallel-size": cut.pipeline}
+
+
+def _stopped_tenants(scene: Scene) -> Iterator[Change]:
+    """Programs of others that hold memory of a device: the largest alone, else all of them."""
+    tenants = sorted(_tenants(scene.facts), key=lambda tenant: -tenant[2])
+    for chosen in (tenants[:1], tenants) if len(tenants) > 1 else (tenants,):
+        if chosen and _fits(_with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))):
+            told = ", ".join(f"{pid} ({name})" if name else str(pid) for _, pid, _, name in chosen)
+            freed = sum(used for _, _, used, _ in chosen)
+            where = ", ".join(dict.fromkeys(device for device, *_ in chosen))
+            stopped = ", ".join(f"-process {pid}" for _, pid, _, _ in chosen)
+            yield Change(f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
+            return
+
+
+def _tenants(facts: HostFacts) -> Iterator[tuple[str, int, int, str | None]]:
+    for vendor, cards in facts.accelerators.items():
+        for card in () if isinstance(cards, Unknown) else cards:
+            for process in () if isinstance(card.processes, Unknown) else card.processes:
+                if process.used_bytes:
+                    yield f"{vendor}:{card.index}", process.pid, process.used_bytes, process.name
+
+
+def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    wanted = {flag: kind for flag, kind in SMALLER_CACHE.items() if flag in attempt.engine.options}
+    if not wanted or any(flag in scene.wish.options for flag in wanted):
+        return
+    changed = _wishing(scene, options={**scene.wish.options, **wanted}, engine=attempt.engine.name)
+    found = choose(changed)
+    if found.fits:
+        flags = [
+            ("--engine", attempt.engine.name),
+            *(("--set", f"engine.{flag}={kind}") for flag, kind in wanted.items()),
+        ]
+        kept = flags if scene.wish.engine is None else flags[1:]
+        kind = next(iter(wanted.values()))
+        yield Change(f"KV cache in {kind}", f"{found.attempt.rung.context} tokens of context fit; half the bytes a token",
+                     tuple(word for pair in kept for word in pair))  # fmt: skip
 
 
 def _smaller_context(scene: Scene, attempt: Attempt) -> Iterator[Change]:
@@ -67,7 +143,9 @@ def _lower_concurrency(scene: Scene, attempt: Attempt) -> Iterator[Change]:
 
 def _largest(limit: int, fits: Callable[[int], bool]) -> int:
     """The largest count from 1 to `limit` that fits, by halving; 0 when none does. More never fits where less did not."""
-    low, high = 0, max(0, limit)
+    if limit < 1 or not fits(1):
+        return 0
+    low, high = 1, limit
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
@@ -75,20 +153,34 @@ def _largest(limit: int, fits: Callable[[int], bool]) -> int:
 
 
 def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """The largest that is smaller than what was tried; of those that exist, whichever engine loads it."""
     if is_path(attempt.profile.model):
         return
     entry = scene.catalog.model(attempt.profile.model)
     tried = {rung.precision for rung in attempt.profile.ladder} if scene.wish.precision is None else set()
-    asked = entry.offer(attempt.rung.precision)
-    for offer in sorted(entry.gguf, key=lambda offer: -offer.bytes):
-        smaller = asked is None or offer.bytes < asked.bytes
-        if smaller and offer.precision not in tried and _fits(_wishing(scene, precision=offer.precision)):
+    limit = attempt.subject.weights_bytes if attempt.subject else None
+    known = {offer.precision: offer.bytes for offer in entry.gguf}
+    known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
+    for precision, weight in sorted(known.items(), key=lambda pair: -pair[1]):
+        smaller = limit is None or weight < limit
+        if smaller and precision not in tried and _fits(_wishing(scene, precision=precision)):
             yield Change(
-                f"{offer.precision} instead of {attempt.rung.precision}",
-                f"{size(offer.bytes)} of weights; answers get worse",
-                ("--precision", offer.precision),
+                f"{precision} instead of {attempt.rung.precision}",
+                f"{size(weight)} of weights; answers get worse",
+                ("--precision", precision),
             )
             return
+
+
+def _any_engine(scene: Scene) -> Iterator[Change]:
+    if scene.wish.engine is None:
+        return
+    found = choose(_wishing(scene, engine=None, options={}))
+    if found.fits:
+        name = found.attempt.engine.name
+        yield Change(
+            f"{found.attempt.engine.title} instead of {scene.wish.engine}", found.attempt.label, ("--engine", name)
+        )
 
 
 def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
@@ -117,44 +209,38 @@ def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Change]:
             return
 
 
-def _more_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    """How many GiB the place that binds lacks, found by planning with them."""
-    if attempt.fit is None or not attempt.fit.missing_bytes:
+def _more_cards(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """As many cards like those that are there as servers come with, free and healthy; else further servers like this one."""
+    cards = scene.ground.cards
+    if not cards or attempt.rung.placement == "host":
         return
-    device = attempt.fit.missing_on
-    start = up(attempt.fit.missing_bytes, GIB) // GIB
-    for gib in range(start, start + RESERVE_STEPS):
-        facts = with_more_memory(scene.facts, device, gib * GIB)
-        if _fits(replace(scene, facts=facts, ground=survey(facts))):
-            yield Change(f"{gib} GiB more memory on {device}", f"{attempt.label} fits then", ())
+    pattern = max(cards, key=lambda card: 0 if isinstance(card.memory_bytes, Unknown) else card.memory_bytes)
+    entry = entry_of(scene.catalog, pattern)
+    for total in CARDS_OF_A_SERVER if entry else ():
+        count = total - len(cards)
+        if count > 0 and entry:
+            added = f"+{count}x {entry.id}"
+            found = choose(_with_facts(scene, what_if(scene.facts, added, scene.catalog)))
+            if found.fits:
+                yield Change(f"{count} more {pattern.name}", f"{found.attempt.label} fits then", (), added)
+                return
+    for factor in MORE_NODES if attempt.served else ():
+        nodes = f"{scene.facts.nodes * factor} nodes"
+        found = choose(_with_facts(scene, what_if(scene.facts, nodes, scene.catalog)))
+        if found.fits:
+            yield Change(
+                f"{scene.facts.nodes * factor} servers like this one", f"{found.attempt.label} fits then", (), nodes
+            )
             return
 
 
-def with_more_memory(facts: HostFacts, device: str, extra: int) -> HostFacts:
-    """The same machine with more memory on the host or on one device, all of it free."""
-    if device == "host":
-        return _larger_host(facts, extra)
-    vendor, _, index = device.partition(":")
-    found = facts.accelerators.get(vendor, ())
-    if isinstance(found, Unknown):
-        return facts
-    larger = tuple(_larger(card, extra) if str(card.index) == index else card for card in found)
-    return replace(facts, accelerators={**facts.accelerators, vendor: larger})
-
-
-def _larger_host(facts: HostFacts, extra: int) -> HostFacts:
-    memory, limits = facts.memory, facts.limits
-    if not isinstance(memory, Unknown):
-        memory = replace(memory, total_bytes=memory.total_bytes + extra, available_bytes=memory.available_bytes + extra)
-    if not isinstance(limits, Unknown) and limits.memory_bytes is not None:
-        limits = replace(limits, memory_bytes=limits.memory_bytes + extra)
-    return replace(facts, memory=memory, limits=limits)
-
-
-def _larger(card: Accelerator, extra: int) -> Accelerator:
-    total, free = card.memory_bytes, card.free_bytes
-    return replace(
-        card,
-        memory_bytes=total if isinstance(total, Unknown) else total + extra,
-        free_bytes=free if isinstance(free, Unknown) else free + extra,
-    )
+def _more_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """How many GiB the host lacks, found by planning with them. That of a card is what it is."""
+    if attempt.fit is None or not attempt.fit.missing_bytes or attempt.fit.missing_on != "host":
+        return
+    start = up(attempt.fit.missing_bytes, GIB) // GIB
+    for gib in range(start, start + RESERVE_STEPS):
+        added = f"+{gib} GiB"
+        if _fits(_with_facts(scene, what_if(scene.facts, added, scene.catalog))):
+            yield Change(f"{gib} GiB more memory on host", f"{attempt.label} fits then", (), added)
+            return

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 
 from provisioner.documents import Json, encode
+from provisioner.model.outcome import Compared
 from provisioner.model.plan import Plan
 
 SCHEMA = "provision.plan/1"
+COMPARISON = "provision.comparison/1"
 
 
 def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
@@ -29,4 +31,12 @@ def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
         "cheapest_changes": encode(plan.cheapest_changes),
         "findings": encode(plan.findings),
         "actions": list(actions),
+    }
+
+
+def comparison_document(compared: Iterable[Compared]) -> dict[str, Json]:
+    """Each plan whole, under the name of the profile or machine that it is for."""
+    return {
+        "schema": COMPARISON,
+        "plans": [{"name": one.name, "plan": plan_document(one.plan, ())} for one in compared],
     }

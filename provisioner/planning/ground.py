@@ -14,6 +14,10 @@ DEVICE_RESERVE = 256 * MIB
 """Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
 
 
+EMBEDDED = ("nvidia",)
+"""Makers whose cards the embedded engine has a build for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """Memory that may be planned with. `device` is `host` or `<vendor>:<index>`."""
@@ -24,36 +28,73 @@ class Room:
     basis: str
 
 
+Devices = tuple[tuple[Accelerator, Room], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`device` is None where there is none to use; then `why_no_device` says why, and `blocked` if one is there."""
+    """What the embedded engine may use: no `devices` where there is none, then `why_no_device` says why, and `blocked`
+    if one is there. `cards` are all that any engine may use.
+    """
 
     host: Room | Unknown
-    device: Room | None
-    accelerator: Accelerator | None
+    devices: Devices
+    """The roomiest first."""
     why_no_device: str
     blocked: bool
     others: tuple[tuple[str, str], ...]
     """Devices that are not used, each with the reason."""
     findings: tuple[Finding, ...]
+    cards: tuple[Accelerator, ...] = ()
+    unusable: tuple[tuple[str, str], ...] = ()
+    """Cards that no engine can use, each with the reason."""
+
+    @property
+    def device(self) -> Room | None:
+        return self.devices[0][1] if self.devices else None
+
+    @property
+    def accelerator(self) -> Accelerator | None:
+        return self.devices[0][0] if self.devices else None
 
 
-def survey(facts: HostFacts) -> Ground:
-    """The rooms of a machine, and what stands in the way of using its devices."""
+def survey(facts: HostFacts, vendors: tuple[str, ...] = EMBEDDED, *, embedded: bool = True) -> Ground:
+    """The rooms of a machine for an engine that runs on these makers' cards, and what stands in the way of using them."""
     host = host_room(facts)
-    usable, unusable = _devices(facts)
-    blocker = _blocker(facts, usable, unusable)
-    best = max(usable, key=lambda pair: pair[1].budget_bytes, default=None) if blocker is None else None
-    if best is None:
-        return Ground(host, None, None, blocker.message if blocker else "no accelerator was found", blocker is not None,
-                      unusable, (blocker,) if blocker else ())  # fmt: skip
-    accelerator, room = best
-    others = tuple(
-        (other.device, f"{size(other.budget_bytes)} free, less than {room.device}; one device is used")
-        for _, other in usable
-        if other is not room
-    )
-    return Ground(host, room, accelerator, "", False, (*others, *unusable), _assumed_runtime(facts))
+    usable, unusable = _devices(facts, vendors)
+    blocker = _blocker(facts, usable, unusable, embedded=embedded)
+    cards, broken = usable_cards(facts)
+    if blocker or not usable:
+        why = blocker.message if blocker else "no accelerator was found"
+        return Ground(host, (), why, blocker is not None, unusable, (blocker,) if blocker else (), cards, broken)
+    ordered = tuple(sorted(usable, key=lambda pair: -pair[1].budget_bytes))
+    notes = _assumed_runtime(facts) if embedded else ()
+    return Ground(host, ordered, "", False, unusable, notes, cards, broken)
+
+
+def usable_cards(facts: HostFacts) -> tuple[tuple[Accelerator, ...], tuple[tuple[str, str], ...]]:
+    """Every card that works and whose memory is known; and the others, with the reason."""
+    good, bad = [], []
+    for vendor, found in facts.accelerators.items():
+        for card in () if isinstance(found, Unknown) else found:
+            reason = _unfit(card)
+            if reason:
+                bad.append((f"{vendor}:{card.index}", reason))
+            else:
+                good.append(card)
+    return tuple(good), tuple(bad)
+
+
+def _unfit(card: Accelerator) -> str:
+    if card.problem:
+        return f"{card.name}: {card.problem}"
+    if card.mig is not None and card.mig.enabled:
+        return f"{card.name} is cut into MIG instances"
+    if isinstance(card.memory_bytes, Unknown):
+        return f"{card.name}: memory unknown ({card.memory_bytes.reason})"
+    if isinstance(card.free_bytes, Unknown):
+        return f"{card.name}: free memory unknown ({card.free_bytes.reason})"
+    return ""
 
 
 def host_room(facts: HostFacts) -> Room | Unknown:
@@ -79,44 +120,45 @@ def _within_limits(memory: Memory, limits: Limits | Unknown) -> tuple[int, int, 
     return limits.memory_bytes, max(0, min(free, inside)), f" (the limit of {limits.cgroup or 'this cgroup'})"
 
 
-Devices = list[tuple[Accelerator, Room]]
-
-
-def _devices(facts: HostFacts) -> tuple[Devices, tuple[tuple[str, str], ...]]:
-    usable: Devices = []
+def _devices(facts: HostFacts, vendors: tuple[str, ...]) -> tuple[Devices, tuple[tuple[str, str], ...]]:
+    usable: list[tuple[Accelerator, Room]] = []
     unusable: list[tuple[str, str]] = []
     for vendor, found in facts.accelerators.items():
         for accelerator in () if isinstance(found, Unknown) else found:
             name = f"{vendor}:{accelerator.index}"
-            room = _device_room(name, accelerator)
+            room = _device_room(name, accelerator, vendors)
             if isinstance(room, Room):
                 usable.append((accelerator, room))
             else:
                 unusable.append((name, room))
-    return usable, tuple(unusable)
+    return tuple(usable), tuple(unusable)
 
 
-def _device_room(name: str, accelerator: Accelerator) -> Room | str:
+def _device_room(name: str, accelerator: Accelerator, vendors: tuple[str, ...]) -> Room | str:
     """The room on one device, or the reason why it cannot be used."""
-    if accelerator.vendor != "nvidia":
-        return f"{accelerator.name}: the embedded engine runs on NVIDIA cards and on CPUs"
-    if accelerator.problem:
-        return f"{accelerator.name}: {accelerator.problem}"
-    if accelerator.mig is not None and accelerator.mig.enabled:
-        return f"{accelerator.name} is cut into MIG instances"
+    if accelerator.vendor not in vendors:
+        which = (
+            "the embedded engine runs on NVIDIA cards and on CPUs"
+            if vendors == EMBEDDED
+            else "the engine has no build for it"
+        )
+        return f"{accelerator.name}: {which}"
+    unfit = _unfit(accelerator)
     total, free = accelerator.memory_bytes, accelerator.free_bytes
-    if isinstance(total, Unknown):
-        return f"{accelerator.name}: memory unknown ({total.reason})"
-    if isinstance(free, Unknown):
-        return f"{accelerator.name}: free memory unknown ({free.reason})"
+    if unfit or isinstance(total, Unknown) or isinstance(free, Unknown):
+        return unfit
     free = min(total, free)
     basis = f"{size(free)} free of {size(total)}, less {size(DEVICE_RESERVE)} kept for the driver"
     return Room(name, total, max(0, free - DEVICE_RESERVE), basis)
 
 
-def _blocker(facts: HostFacts, usable: Devices, unusable: tuple[tuple[str, str], ...]) -> Finding | None:
+def _blocker(
+    facts: HostFacts, usable: Devices, unusable: tuple[tuple[str, str], ...], *, embedded: bool
+) -> Finding | None:
     """Why a device that is there cannot be used; None where one can be, or where there is none at all."""
     host_only = "or use the host's processors and memory: `--set placement=host`"
+    if usable and not embedded:
+        return None
     if usable:
         return _no_backend(facts, usable[0][0].name, host_only)
     if unusable:

@@ -5,14 +5,12 @@ import shlex
 from provisioner.catalog import Catalog
 from provisioner.model.facts import Host, HostFacts
 from provisioner.model.plan import (
-    Capacity,
     Change,
     Finding,
     MemoryBudget,
     ModelChoice,
     Parallel,
     Plan,
-    Service,
 )
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
@@ -20,17 +18,16 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.planning import reasons
 from provisioner.planning.amounts import MIB
+from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.changes import cheapest_changes
-from provisioner.planning.choose import Attempt, Choice, Scene, choose
+from provisioner.planning.choose import choose
+from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, survey
-from provisioner.planning.service import Surroundings, decisions_of, service_of
-from provisioner.planning.settings import Wish, engine_named, wish_of
+from provisioner.planning.service import decisions_of, services_of
+from provisioner.planning.settings import Wish, wish_of
 
 RELEASE_BYTES = 64 * MIB
 """Rendered files, the state's database and logs, which are rotated."""
-
-USERS_PER_SLOT = 5
-"""People at work ask now and then: one request in flight for about five of them (an assumption)."""
 
 
 def make_plan(
@@ -63,12 +60,12 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
         profile=attempt.profile.name,
         hostname=scene.facts.host.hostname if isinstance(scene.facts.host, Host) else "this host",
         model=_model(attempt),
-        engine=scene.wish.engine,
-        target=scene.wish.target or "process",
-        parallel=Parallel(),
+        engine=attempt.engine.name,
+        target=scene.wish.target or attempt.engine.targets[0],
+        parallel=_parallel(attempt),
         context=attempt.rung.context,
         memory=_memory(attempt),
-        capacity=_capacity(attempt),
+        capacity=capacity_of(scene, attempt),
         services=(),
         decisions=reasons.decisions(scene, choice),
         binding=f"{attempt.profile.name}: {attempt.problem}" if attempt.problem else "",
@@ -78,25 +75,22 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
 
 
 def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
-    service = _service(scene, choice.attempt, place)
+    services = services_of(choice.attempt, scene, place)
     return replace(
         plan,
-        services=(service,),
-        decisions=(*plan.decisions, *decisions_of(service, scene.wish, scene.facts)),
-        findings=(*_notes(scene.ground), *reasons.warnings(scene, choice)),
+        services=services,
+        decisions=(*plan.decisions, *decisions_of(services[0], choice.attempt, scene)),
+        findings=(*_notes(scene.ground, choice.attempt), *reasons.warnings(scene, choice)),
     )
-
-
-def _service(scene: Scene, attempt: Attempt, place: Place) -> Service:
-    around = Surroundings(scene.facts, place, scene.ground.accelerator)
-    return service_of(attempt, scene.wish, engine_named(scene.wish.engine), around)
 
 
 def _refused(plan: Plan, scene: Scene, choice: Choice) -> Plan:
     changes = cheapest_changes(scene, choice)
-    blocking = next((one for one in scene.ground.findings if one.message == choice.attempt.problem), None)
+    ground = choice.attempt.ground or scene.ground
+    blocking = next((one for one in ground.findings if one.message == choice.attempt.problem), None)
     remedy = blocking.fix if blocking else _remedy(changes, scene.wish)
-    others = tuple(finding for finding in _notes(scene.ground) if blocking is None or finding.id != blocking.id)
+    notes = _notes(scene.ground, choice.attempt)
+    others = tuple(finding for finding in notes if blocking is None or finding.id != blocking.id)
     return replace(
         plan, cheapest_changes=changes, findings=(Finding("fits", "error", plan.binding, fix=remedy), *others)
     )
@@ -114,8 +108,11 @@ def _remedy(changes: tuple[Change, ...], wish: Wish) -> str:
     return f"`provision up {shlex.join((*kept, *flags))}`" if flags else changes[0].change
 
 
-def _notes(ground: Ground) -> tuple[Finding, ...]:
-    """A device that cannot be used is no error for a plan that does not want it."""
+def _notes(ground: Ground, attempt: Attempt) -> tuple[Finding, ...]:
+    """What the embedded engine lacks on this machine: no error for a plan that does not want its devices."""
+    if attempt.served is not None:
+        return ()
+    ground = attempt.ground or ground
     return tuple(replace(finding, level="warning") if finding.level == "error" else finding
                  for finding in ground.findings)  # fmt: skip
 
@@ -128,7 +125,7 @@ def _model(attempt: Attempt) -> ModelChoice | None:
         id=subject.id,
         title=subject.title,
         precision=subject.precision,
-        format="gguf",
+        format=subject.format,
         files=subject.files,
         weights_bytes=subject.weights_bytes,
         layers=subject.geometry.layers,
@@ -138,24 +135,32 @@ def _model(attempt: Attempt) -> ModelChoice | None:
     )
 
 
-def _memory(attempt: Attempt) -> MemoryBudget | None:
-    if attempt.need is None or attempt.fit is None or not attempt.fit.budgets:
-        return None
-    host = [budget for budget in attempt.fit.budgets if budget.device == "host"]
-    used = sum(budget.budget_bytes - budget.free_bytes for budget in host)
-    return MemoryBudget(
-        per_device=attempt.fit.budgets,
-        kv_bytes_per_token=attempt.need.kv_bytes_per_token,
-        kv_tokens=attempt.rung.context * attempt.slots,
-        host_ram_bytes=used,
-        disk_bytes=attempt.need.weights_bytes + RELEASE_BYTES,
+def _parallel(attempt: Attempt) -> Parallel:
+    if attempt.served is None:
+        return Parallel()
+    layout = attempt.served.layout
+    cut = layout.degrees
+    return Parallel(
+        tensor=cut.tensor,
+        pipeline=cut.pipeline,
+        data=cut.data,
+        nodes=cut.nodes,
+        replicas=layout.replicas,
+        expert=cut.expert,
+        decode_context=cut.decode_context,
     )
 
 
-def _capacity(attempt: Attempt) -> Capacity | None:
-    if attempt.need is None:
+def _memory(attempt: Attempt) -> MemoryBudget | None:
+    if attempt.fit is None or not attempt.fit.budgets or attempt.subject is None:
         return None
-    rate = attempt.speed
-    basis = f"{rate.basis}; one user in {USERS_PER_SLOT} waits for an answer" if rate else "bandwidth unknown"
-    speed = float(f"{rate.tokens_per_second:.3g}") if rate else None
-    return Capacity(attempt.slots, attempt.slots * USERS_PER_SLOT, speed, basis)
+    host = [budget for budget in attempt.fit.budgets if budget.device == "host"]
+    used = sum(budget.budget_bytes - budget.free_bytes for budget in host)
+    weights = attempt.subject.weights_bytes
+    if attempt.served is not None:
+        load, pool = attempt.served.load, attempt.served.pool
+        return MemoryBudget(attempt.fit.budgets, load.kv_bytes_per_token, pool.tokens, used, weights + RELEASE_BYTES,
+                            pool.low_tokens, pool.high_tokens)  # fmt: skip
+    each = attempt.need.kv_bytes_per_token if attempt.need else 0
+    tokens = attempt.rung.context * attempt.slots
+    return MemoryBudget(attempt.fit.budgets, each, tokens, used, weights + RELEASE_BYTES, tokens, tokens)

@@ -3,13 +3,13 @@
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.planning.amounts import size
-from provisioner.planning.choose import Attempt, Choice, Scene
+from provisioner.planning.attempt import Attempt, Choice, Scene, words
 
 
 def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
     attempt = choice.attempt
     chosen = (_tier(scene, choice), _rung(choice), *_weights(attempt), _placement(scene, attempt))
-    return (*chosen, _engine(scene), _target(scene), _concurrency(scene, attempt))
+    return (*chosen, _engine(scene, choice), _target(scene, attempt), _concurrency(scene, attempt))
 
 
 def _tier(scene: Scene, choice: Choice) -> Decision:
@@ -41,7 +41,9 @@ def _weights(attempt: Attempt) -> tuple[Decision, ...]:
 
 
 def _placement(scene: Scene, attempt: Attempt) -> Decision:
-    ground = scene.ground
+    ground = attempt.ground or scene.ground
+    if attempt.served is not None:
+        return _layout(scene, attempt)
     others = tuple(Rejected(name, reason) for name, reason in ground.others)
     if attempt.rung.placement == "host":
         device = "" if ground.device is None else f"{ground.device.device} is there; "
@@ -50,19 +52,48 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
         return Decision("placement", "host memory and processors", because, others)
     if ground.device is None or ground.accelerator is None:
         return Decision("placement", attempt.rung.placement, ground.why_no_device, others)
+    split = attempt.fit.split if attempt.fit else ()
     layers = attempt.fit.device_layers if attempt.fit else 0
+    used = [room.device for (_, room), count in zip(ground.devices, split, strict=False) if count]
+    idle = tuple(Rejected(room.device, "the others suffice") for _, room in ground.devices if room.device not in used)
+    where = used[0] if len(used) == 1 else f"{len(used)} devices, {', '.join(used)}"
     share = "all layers" if attempt.rung.placement == "device" else f"{layers} layers, the rest in host memory"
     because = f"{size(ground.device.budget_bytes)} to plan with: {ground.device.basis}"
-    return Decision("placement", f"{ground.device.device} ({ground.accelerator.name}), {share}", because, others)
+    return Decision("placement", f"{where} ({ground.accelerator.name}), {share}", because, (*idle, *others))
 
 
-def _engine(scene: Scene) -> Decision:
-    return Decision("engine", scene.wish.engine, "embedded in this program: it needs neither Docker nor a compiler")
+def _layout(scene: Scene, attempt: Attempt) -> Decision:
+    """How many devices a copy is cut over, and how many copies there are."""
+    served = attempt.served
+    if served is None:
+        raise ValueError("only an engine that claims its devices has a layout")
+    layout = served.layout
+    cut = words(layout.degrees)
+    choice = f"{layout.replicas} copies, each on {cut}" if layout.replicas > 1 else cut
+    where = "; ".join(", ".join(device for stage in copy for device in stage) for copy in layout.copies)
+    nodes = f" on each of {layout.nodes} nodes" if layout.nodes > 1 else ""
+    others = tuple(Rejected(name, reason) for name, reason in scene.ground.unusable)
+    return Decision("devices", f"{choice} ({where}{nodes})", layout.because, others)
 
 
-def _target(scene: Scene) -> Decision:
+EMBEDDED = "embedded in this program: it needs neither Docker nor a compiler"
+
+
+def _engine(scene: Scene, choice: Choice) -> Decision:
+    engine = choice.attempt.engine
+    if scene.wish.engine:
+        return Decision("engine", engine.name, "asked for")
+    if not engine.program:
+        return Decision("engine", engine.name, EMBEDDED)
+    return Decision("engine", engine.name, f"the first of the profile's engines that can serve {choice.attempt.label}")
+
+
+def _target(scene: Scene, attempt: Attempt) -> Decision:
     if scene.wish.target:
         return Decision("target", scene.wish.target, "asked for")
+    first = attempt.engine.targets[0]
+    if first != "process":
+        return Decision("target", first, f"{attempt.engine.title} comes as an image, with its libraries and kernels")
     manager = scene.facts.software.systemd
     if isinstance(manager, Unknown) or manager is None:
         return Decision("target", "process", "works on every machine",

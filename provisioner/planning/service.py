@@ -1,16 +1,18 @@
-"""The one service of a plan: everything that whoever starts it has to know."""
+"""The services of a plan: everything that whoever starts them has to know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from provisioner.catalog import find
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.mounts import holding
-from provisioner.model.plan import Decision, Service, WeightFile
+from provisioner.model.plan import Decision, Service
 from provisioner.model.plugins import Engine, Place
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
-from provisioner.planning.choose import Attempt
+from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.cores import cpu_list, numa_policy, thread_count
-from provisioner.planning.settings import Wish
+from provisioner.planning.layouts import Layout
+from provisioner.planning.stock import Subject
 
 NAME = "llm"
 
@@ -30,70 +32,131 @@ DEVICE_THREADS = 8
 """With all layers on a device the host only feeds it; more threads wait for each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the service stands in."""
-
-    facts: HostFacts
-    place: Place
-    accelerator: Accelerator | None
+def services_of(attempt: Attempt, scene: Scene, place: Place) -> tuple[Service, ...]:
+    """The services of an attempt that fits: one for each copy of the model, and for each node that a copy spans."""
+    if attempt.served is None:
+        return (_held(attempt, scene, place),)
+    return tuple(_served(attempt, scene, place, attempt.served.layout))
 
 
-def service_of(attempt: Attempt, wish: Wish, engine: Engine, around: Surroundings) -> Service:
-    """The service of an attempt that fits."""
-    subject, fitting = attempt.subject, attempt.fit
-    if subject is None or fitting is None:
+def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:
+    """The one service of an engine that is started beside its weights."""
+    cards = _used_cards(attempt, scene)
+    service = _common(attempt, scene, place, NAME, 0)
+    service = replace(service, devices=tuple(card.uuid for card in cards), options=options_of(attempt, scene))
+    return _complete(service, attempt.engine, cards, scene, place)
+
+
+def _served(attempt: Attempt, scene: Scene, place: Place, layout: Layout) -> Iterator[Service]:
+    """Each copy of the model by itself; where one spans nodes, each node has its part, and the first takes the requests."""
+    span = layout.degrees.nodes
+    for team in range(layout.nodes // span):
+        for place_in_team, copy in enumerate(layout.copies):
+            number = team * len(layout.copies) + place_in_team
+            devices = tuple(device for stage in copy for device in stage)
+            for rank in range(span):
+                name = NAME + (f"-{number}" if layout.replicas > 1 else "") + (f"-node{rank}" if span > 1 else "")
+                service = _common(attempt, scene, place, name, place_in_team)
+                yield _on_devices(service, attempt, scene, place, devices, rank)
+
+
+def _on_devices(
+    service: Service, attempt: Attempt, scene: Scene, place: Place, devices: tuple[str, ...], rank: int
+) -> Service:
+    cards = tuple(_card(scene.facts, name) for name in devices)
+    served = attempt.served
+    nodes = served.load.degrees.nodes if served else 1
+    ranks = {"nnodes": str(nodes), "node-rank": str(rank)} if nodes > 1 else {}
+    alone = {"headless": "true"} if rank and "headless" in attempt.engine.options else {}
+    options = {**(served.options if served else {}), **ranks, **alone, **scene.wish.options}
+    service = replace(service, devices=tuple(card.uuid for card in cards), options=options)
+    return _complete(service, attempt.engine, cards, scene, place)
+
+
+def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int) -> Service:
+    """What every service has, whatever starts it."""
+    subject, wish, engine = attempt.subject, scene.wish, attempt.engine
+    if subject is None or attempt.fit is None:
         raise ValueError("a service is made of an attempt that fits")
-    place = around.place
-    service = Service(
-        name=NAME,
+    return Service(
+        name=name,
         engine=engine.name,
         argv=(),
         env={},
         host=wish.host,
-        port=wish.port,
+        port=wish.port + number,
         model_name=subject.id,
-        model_path=model_path(subject.files, place),
+        model_path=model_path(subject, place),
         context=attempt.rung.context,
         slots=attempt.slots,
-        cpus=wish.cpus or cpu_list(around.facts),
+        cpus=wish.cpus or cpu_list(scene.facts),
         numa_nodes=None,
         memory_max_bytes=wish.numbers.get("memory_max_bytes", memory_limit(attempt)),
         key_file=f"{place.state}/secrets/{NAME}.key",
         health_path=engine.health_path,
-        ready_seconds=wish.numbers.get("ready_seconds", ready_seconds(subject.weights_bytes, around)),
+        ready_seconds=wish.numbers.get("ready_seconds", ready_seconds(subject.weights_bytes, scene.facts, place)),
         first_token_seconds=wish.numbers.get("first_token_seconds", first_token_seconds(attempt)),
         open_files=wish.numbers.get("open_files", 1024),
-        devices=(around.accelerator.uuid,) if around.accelerator and fitting.device_layers else (),
-        options=options_of(attempt, wish, around.facts),
     )
-    argv = (place.python, "-I", "-m", f"provisioner.world.{engine.name}", *engine.command(service))
-    return replace(service, argv=argv, env={**engine.environment(service), **_visible(around, service)})
 
 
-def _visible(around: Surroundings, service: Service) -> Mapping[str, str]:
+def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], scene: Scene, place: Place) -> Service:
+    """With its command line and its environment."""
+    program = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}")
+    environment = {**engine.environment(service), **_visible(scene.facts, cards)}
+    return replace(service, argv=(*program, *engine.command(service)), env=environment)
+
+
+def _used_cards(attempt: Attempt, scene: Scene) -> tuple[Accelerator, ...]:
+    """The devices of a split that get any layers."""
+    split = attempt.fit.split if attempt.fit else ()
+    devices = (attempt.ground or scene.ground).devices
+    return tuple(card for (card, _), layers in zip(devices, split, strict=False) if layers)
+
+
+def _card(facts: HostFacts, name: str) -> Accelerator:
+    vendor, _, index = name.partition(":")
+    found = facts.accelerators.get(vendor, ())
+    cards = () if isinstance(found, Unknown) else found
+    return next(card for card in cards if str(card.index) == index)
+
+
+def _visible(facts: HostFacts, cards: tuple[Accelerator, ...]) -> Mapping[str, str]:
     """A card is named by its UUID, so that no reordering moves the service to another; one that is not planned is hidden."""
-    cards = around.facts.accelerators.get("nvidia", ())
-    if not service.devices and (isinstance(cards, Unknown) or not cards):
+    if cards and cards[0].vendor != "nvidia":
+        vendor = find("provisioner.accelerators", "VENDOR", cards[0].vendor)
+        return {getattr(vendor, "visible_devices", ""): ",".join(str(card.index) for card in cards)}
+    known = facts.accelerators.get("nvidia", ())
+    if not cards and (isinstance(known, Unknown) or not known):
         return {}
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(service.devices) or "-1"}
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(card.uuid for card in cards) or "-1"}
 
 
-def options_of(attempt: Attempt, wish: Wish, facts: HostFacts) -> dict[str, str]:
+def options_of(attempt: Attempt, scene: Scene) -> dict[str, str]:
     """Values of the engine's flags; what the operator set by name wins."""
-    fitting = attempt.fit
+    fitting, wish, facts = attempt.fit, scene.wish, scene.facts
     layers = fitting.device_layers if fitting is not None else 0
     threads, _ = thread_count(facts, wish.threads)
     if attempt.rung.placement == "device" and wish.threads is None:
         threads = min(threads, DEVICE_THREADS)
     policy, _ = numa_policy(facts)
     planned = {"threads": str(threads), "threads-batch": str(threads), "n-gpu-layers": str(layers)}
+    spread = used_split(fitting.split) if fitting is not None else ()
+    if len(spread) > 1:
+        planned["tensor-split"] = ",".join(map(str, spread))
     return {**planned, **({"numa": policy} if policy else {}), **wish.options}
 
 
-def model_path(files: tuple[WeightFile, ...], place: Place) -> str:
-    """Where the first file lies for the engine: a folder of its own for each model, so that shards keep their names."""
-    first = files[0]
+def used_split(split: tuple[int, ...]) -> tuple[int, ...]:
+    """Layers on the devices that get some."""
+    return tuple(count for count in split if count)
+
+
+def model_path(subject: Subject, place: Place) -> str:
+    """Where the weights lie for the engine: a folder of their own for each model, so that shards keep their names."""
+    first = subject.files[0]
+    if subject.format != "gguf":
+        return f"{place.state}/models/{subject.id}-{subject.precision}"
     folder = first.sha256[:16] if first.sha256 else "to-be-taken-in"
     return f"{place.state}/models/{folder}/{first.name}"
 
@@ -108,9 +171,9 @@ def memory_limit(attempt: Attempt) -> int:
     return up(host + host // 5 + 256 * MIB, MIB)
 
 
-def ready_seconds(weights_bytes: int, around: Surroundings) -> int:
+def ready_seconds(weights_bytes: int, facts: HostFacts, place: Place) -> int:
     """Start, and one reading of all weights from the disk that they lie on."""
-    rate = DISK_RATES.get(disk_class(around.facts, around.place.state), SLOWEST)
+    rate = DISK_RATES.get(disk_class(facts, place.state), SLOWEST)
     return START_SECONDS + -(-weights_bytes // rate)
 
 
@@ -130,17 +193,22 @@ def first_token_seconds(attempt: Attempt) -> int:
     return FIRST_TOKEN_SECONDS + int(PROBE_TOKENS / max(0.1, attempt.speed.tokens_per_second))
 
 
-def decisions_of(service: Service, wish: Wish, facts: HostFacts) -> tuple[Decision, ...]:
+def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
     """Why the service is started the way it is."""
-    threads, because = thread_count(facts, wish.threads)
+    address = Decision(
+        "address", f"http://{service.host}:{service.port}", "loopback: nobody outside reaches the engine"
+    )
+    if attempt.served is not None:
+        return (*attempt.served.decisions, address)
+    threads, because = thread_count(scene.facts, scene.wish.threads)
     if int(service.options["threads"]) != threads:
         because = f"all layers are on the device; {threads} would be there"
-    policy, reason = numa_policy(facts)
+    policy, reason = numa_policy(scene.facts)
     return (
         Decision("threads", service.options["threads"], because),
         Decision("NUMA", service.options.get("numa", policy or "left to the kernel"), reason),
         Decision(
             "memory limit", size(service.memory_max_bytes or 0), "the need on the host, a fifth of it and 256 MiB"
         ),
-        Decision("address", f"http://{service.host}:{service.port}", "loopback: nobody outside reaches the engine"),
+        address,
     )

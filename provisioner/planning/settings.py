@@ -8,6 +8,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Spec
 from provisioner.planning.amounts import whole_number
+from provisioner.planning.capacity import USERS_PER_REQUEST
 
 PLACEMENTS = ("device", "split", "host")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -27,11 +28,12 @@ class Wish:
     placement: str | None
     context: int | None
     concurrency: int | None
-    engine: str
+    engine: str | None
     target: str | None
     host: str
     port: int
     threads: int | None
+    users_per_request: int = USERS_PER_REQUEST
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Whole-number fields of the service that were set by name."""
     cpus: str | None = None
@@ -41,15 +43,12 @@ class Wish:
 
 EXAMPLES = {"port": 8001, "concurrency": 4, "threads": 8, "ready_seconds": 600, "first_token_seconds": 60}
 NUMBERS = ("memory_max_bytes", "ready_seconds", "first_token_seconds", "open_files")
-KEYS = ("placement", "context", "concurrency", "precision", "port", "threads", "cpus", *NUMBERS)
+KEYS = ("placement", "context", "concurrency", "precision", "port", "threads", "cpus", "users_per_request", *NUMBERS)
 
 
 def wish_of(spec: Spec) -> Wish:
     """Read the spec; `BadInput` for whatever cannot be meant."""
-    name = spec.engine or "llamacpp"
-    if name not in plugin_names("provisioner.engines"):
-        raise unknown("engine", name, plugin_names("provisioner.engines"))
-    known, options = _sorted_out(spec.settings, engine_named(name))
+    known, options = _sorted_out(spec.settings, _engines(spec))
     host, port = _listen(spec.listen)
     return Wish(
         profile=spec.profile,
@@ -58,7 +57,7 @@ def wish_of(spec: Spec) -> Wish:
         placement=_one_of("placement", known.get("placement"), PLACEMENTS),
         context=_number(known, "context", spec.context),
         concurrency=_number(known, "concurrency", spec.concurrency),
-        engine=name,
+        engine=spec.engine,
         target=_one_of("target", spec.target, plugin_names("provisioner.targets")),
         host=host,
         port=_port(_number(known, "port", port) or PORT),
@@ -66,7 +65,18 @@ def wish_of(spec: Spec) -> Wish:
         numbers={key: value for key in NUMBERS if (value := _number(known, key, None)) is not None},
         cpus=_cpus(known.get("cpus")),
         options=options,
+        users_per_request=_number(known, "users_per_request", USERS_PER_REQUEST) or USERS_PER_REQUEST,
     )
+
+
+def _engines(spec: Spec) -> tuple[Engine, ...]:
+    """The engine that was asked for, or all whose flags may be meant; none is loaded when no flag is set."""
+    names = plugin_names("provisioner.engines")
+    if spec.engine is not None:
+        if spec.engine not in names:
+            raise unknown("engine", spec.engine, names)
+        return (engine_named(spec.engine),)
+    return tuple(map(engine_named, names)) if spec.settings else ()
 
 
 def engine_named(name: str) -> Engine:
@@ -76,9 +86,9 @@ def engine_named(name: str) -> Engine:
     return engine
 
 
-def _sorted_out(settings: Mapping[str, str], engine: Engine) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings of ours, and options of the engine; a name that is neither is refused with the nearest ones."""
-    flags = {f"engine.{flag}": flag for flag in engine.options}
+def _sorted_out(settings: Mapping[str, str], engines: tuple[Engine, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings of ours, and options of an engine; a name that is neither is refused with the nearest ones."""
+    flags = {f"engine.{flag}": flag for engine in engines for flag in engine.options}
     known: dict[str, str] = {}
     options: dict[str, str] = {}
     for key, value in settings.items():

@@ -60,13 +60,14 @@ def machine_from_text(text: str, catalog: Catalog) -> HostFacts:
     said = Said()
     for part in (part.strip() for part in text.replace(";", ",").split(",")):
         if part:
-            said = _hear(said, part, catalog)
+            said = hear(said, part, catalog)
     if said == Said():
         raise BadInput(f"`{text}` describes no machine", fix=EXAMPLE)
     return _facts(said)
 
 
-def _hear(said: Said, part: str, catalog: Catalog) -> Said:
+def hear(said: Said, part: str, catalog: Catalog) -> Said:
+    """What one part of the line adds to what was said before."""
     words = part.lower()
     if "=" in words:
         return _hear_setting(said, part)
@@ -176,7 +177,7 @@ def _is_count(word: str) -> bool:
 
 
 def _facts(said: Said) -> HostFacts:
-    cards = tuple(_accelerators(said))
+    cards = tuple(cards_of(said))
     vendors: dict[str, tuple[Accelerator, ...] | Unknown] = {"nvidia": ()}
     for card in cards:
         vendors[card.vendor] = tuple(other for other in cards if other.vendor == card.vendor)
@@ -184,7 +185,7 @@ def _facts(said: Said) -> HostFacts:
         host=Host(_name(said), "Linux", "not stated", "x86_64", None, None, None),
         cpu=_cpu(said),
         numa=_numa(said),
-        memory=Memory(_memory(said), int(_memory(said) * HOST_FREE), 0, (), None, NOT_STATED, None),
+        memory=Memory(memory_of(said), int(memory_of(said) * HOST_FREE), 0, (), None, NOT_STATED, None),
         limits=Limits(None, None, None, None, None, None),
         disks=(),
         filesystems=(Filesystem("/", "disk", "ext4", _disk(said), _disk(said), None, read_only=False),),
@@ -195,6 +196,7 @@ def _facts(said: Said) -> HostFacts:
         software=_software(),
         sources=dict.fromkeys(("cpu", "memory", "accelerators"), "--hardware"),
         assumed=tuple(_assumed(said)),
+        nodes=said.nodes or 1,
     )
 
 
@@ -202,7 +204,7 @@ def _name(said: Said) -> str:
     return f"described machine (one of {said.nodes} alike)" if (said.nodes or 1) > 1 else "described machine"
 
 
-def _accelerators(said: Said) -> Iterator[Accelerator]:
+def cards_of(said: Said) -> Iterator[Accelerator]:
     index = 0
     total = sum(count for _, count in said.cards)
     for entry, count in said.cards:
@@ -241,7 +243,7 @@ def _numa(said: Said) -> tuple[NumaNode, ...]:
     """One node for each socket, as most servers are set up."""
     sockets, cpu = said.sockets or 1, _cpu(said)
     share = max(1, cpu.threads // sockets)
-    memory = _memory(said) // sockets
+    memory = memory_of(said) // sockets
     return tuple(
         NumaNode(node, f"{node * share}-{(node + 1) * share - 1}", memory, None,
                  tuple(10 if node == other else 21 for other in range(sockets)))
@@ -249,7 +251,7 @@ def _numa(said: Said) -> tuple[NumaNode, ...]:
     )  # fmt: skip
 
 
-def _memory(said: Said) -> int:
+def memory_of(said: Said) -> int:
     if said.memory_bytes is not None:
         return said.memory_bytes
     cards = sum((entry.memory_bytes or 0) * count for entry, count in said.cards)

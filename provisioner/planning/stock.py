@@ -4,7 +4,9 @@ from provisioner.model.catalog import Geometry, GgufOffer, ModelEntry
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass, replace
+from provisioner.model.spec import Rung
 from provisioner.model.weights import GgufHeader, LocalFile, Shelf
+from provisioner.planning.checkpoints import checkpoint_of
 
 ROUNDED = 1.01
 """Sizes that were published rounded to two or three digits are taken one hundredth larger."""
@@ -26,6 +28,17 @@ class Subject:
     source: str
     origin: str
     """Where the files come from, in words."""
+    format: str = "gguf"
+
+
+def is_path(model: str) -> bool:
+    return "/" in model or model.lower().endswith(".gguf")
+
+
+def beyond_training(rung: Rung, subject: Subject) -> str:
+    if subject.context and rung.context > subject.context:
+        return f"{rung.context} tokens of context, and {subject.title} was trained for {subject.context}"
+    return ""
 
 
 def from_catalog(entry: ModelEntry, precision: str, shelf: Shelf) -> Subject | str:
@@ -51,6 +64,36 @@ def from_catalog(entry: ModelEntry, precision: str, shelf: Shelf) -> Subject | s
         weights_bytes=sum(file.size_bytes for file in files),
         source=offer.source,
         origin=origin,
+    )
+
+
+SAME_SIZE = {"fp16": ("bf16",), "bf16": ("fp16",), "fp8": ("fp8_block128",), "fp8_block128": ("fp8",)}
+"""Where a model is published in the other of two that engines load alike."""
+
+
+def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
+    """The model as safetensors in this precision, or the reason why it cannot be had."""
+    published = [entry.checkpoint(name) for name in (precision, *SAME_SIZE.get(precision, ()))]
+    found = next((one for one in published if one), None) or checkpoint_of(entry, precision)
+    if found is None:
+        known = ", ".join(sorted(one.precision for one in entry.checkpoints)) or "none"
+        return f"no checkpoint of {entry.title} in {precision} is known (known: {known})"
+    repository = next(iter((found.repositories or entry.repositories).items()), ("huggingface", entry.id))
+    size = found.bytes if found.exact else round(found.bytes * ROUNDED)
+    source = found.source if found.repositories or found.exact else f"{found.source}; nobody is known to publish it"
+    return Subject(
+        id=entry.id,
+        title=entry.title,
+        precision=found.precision,
+        geometry=entry.architecture,
+        parameters=entry.parameters,
+        active_parameters=entry.active_parameters or entry.parameters,
+        context=entry.context,
+        files=(WeightFile(f"{repository[1]}/*.safetensors", size, None, f"hub:{repository[0]}/{repository[1]}/"),),
+        weights_bytes=size,
+        source=source,
+        origin="size from the catalog; no hub was asked",
+        format="safetensors",
     )
 
 

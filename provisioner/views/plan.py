@@ -1,7 +1,7 @@
 """A plan as people read it: the machine, the verdict, where the memory goes, the decisions, what will be done."""
 
 from provisioner.model.outcome import Planned
-from provisioner.model.plan import DeviceBudget, Finding, MemoryBudget, Plan
+from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan
 from provisioner.views.layout import Look, columns, count, harmless, meter, number, size, table, wrapped
 from provisioner.views.machine import machine_lines
 
@@ -213,10 +213,14 @@ def change_lines(plan: Plan, look: Look) -> list[str]:
     rows = [
         (harmless(" ".join(one.flags)), f"{harmless(one.change)}: {harmless(one.effect)}")
         if one.flags
-        else (harmless(one.change), harmless(one.effect))
+        else (harmless(one.change), harmless(f"{one.effect}{_shown_by(one)}"))
         for one in plan.cheapest_changes
     ]
     return [look.paint("What would fit", "bold"), *table(rows, look)]
+
+
+def _shown_by(change: Change) -> str:
+    return f" (`plan --what-if '{change.what_if}'`)" if change.what_if else ""
 
 
 def action_lines(planned: Planned, look: Look) -> list[str]:

@@ -37,6 +37,7 @@ class Params(Protocol):
     n_ctx: int
     n_parallel: int
     n_gpu_layers: int
+    tensor_split: list[float]
     cpuparams: Threads
     cpuparams_batch: Threads
     numa: object
@@ -65,12 +66,17 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=-1)
     parser.add_argument("--threads-batch", type=int, default=-1)
     parser.add_argument("--n-gpu-layers", type=int, default=0)
+    parser.add_argument("--tensor-split", type=shares, default=[], help="layers on each device, such as 20,13")
     parser.add_argument("--numa", choices=NUMA)
     parser.add_argument("--api-key-file", help="file with one key a line")
     parser.add_argument("--cache-type-k", choices=CACHE_TYPES, default="f16")
     parser.add_argument("--cache-type-v", choices=CACHE_TYPES, default="f16")
     parser.add_argument("--metrics", action="store_true")
     return parser
+
+
+def shares(text: str) -> list[float]:
+    return [float(word) for word in text.split(",")]
 
 
 def main(argv: list[str]) -> int:
@@ -127,6 +133,8 @@ def serve(options: argparse.Namespace, keys: list[str]) -> object:
     params.cpuparams.n_threads = options.threads
     params.cpuparams_batch.n_threads = options.threads_batch
     params.n_gpu_layers = options.n_gpu_layers
+    # The engine has one place for every device that it could ever see.
+    params.tensor_split = [*options.tensor_split, *params.tensor_split[len(options.tensor_split) :]]
     if options.numa:
         params.numa = getattr(xllamacpp.ggml_numa_strategy, f"GGML_NUMA_STRATEGY_{options.numa.upper()}")
     params.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_k.upper()}")

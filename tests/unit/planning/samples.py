@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from provisioner.catalog import Catalog, load_catalog
-from provisioner.model.facts import HostFacts, Limits, Runtime, Unknown
+from provisioner.model.facts import Accelerator, HostFacts, Limits, Runtime, Unknown
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
@@ -75,3 +75,33 @@ def decision(plan: Plan, subject: str) -> str:
 def used(plan: Plan, device: str) -> int:
     assert plan.memory is not None
     return next(one.budget_bytes - one.free_bytes for one in plan.memory.per_device if one.device == device)
+
+
+def with_more_memory(facts: HostFacts, device: str, extra: int) -> HostFacts:
+    """The same machine with more memory on the host or on one device, all of it free."""
+    if device == "host":
+        return _larger_host(facts, extra)
+    vendor, _, index = device.partition(":")
+    found = facts.accelerators.get(vendor, ())
+    if isinstance(found, Unknown):
+        return facts
+    larger = tuple(_larger(card, extra) if str(card.index) == index else card for card in found)
+    return replace(facts, accelerators={**facts.accelerators, vendor: larger})
+
+
+def _larger_host(facts: HostFacts, extra: int) -> HostFacts:
+    memory, limits = facts.memory, facts.limits
+    if not isinstance(memory, Unknown):
+        memory = replace(memory, total_bytes=memory.total_bytes + extra, available_bytes=memory.available_bytes + extra)
+    if not isinstance(limits, Unknown) and limits.memory_bytes is not None:
+        limits = replace(limits, memory_bytes=limits.memory_bytes + extra)
+    return replace(facts, memory=memory, limits=limits)
+
+
+def _larger(card: Accelerator, extra: int) -> Accelerator:
+    total, free = card.memory_bytes, card.free_bytes
+    return replace(
+        card,
+        memory_bytes=total if isinstance(total, Unknown) else total + extra,
+        free_bytes=free if isinstance(free, Unknown) else free + extra,
+    )

@@ -9,7 +9,6 @@ from provisioner.model.plan import WeightFile
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.changes import with_more_memory
 from provisioner.world.llamacpp import arguments
 from tests.unit.planning.samples import (
     CATALOG,
@@ -23,6 +22,7 @@ from tests.unit.planning.samples import (
     used,
     with_backends,
     with_limits,
+    with_more_memory,
 )
 
 LITE_FILE = "/models/DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf"
@@ -42,7 +42,7 @@ def test_demo_fits_a_small_machine_and_names_all_that_its_service_needs() -> Non
 
 @pytest.mark.parametrize("text", ["2 cores, 24 GiB", "1x RTX 4090, 64 GiB", "1x H200, 2 sockets, 64 cores, 1 TiB"])
 def test_the_engine_itself_understands_every_planned_argv(text: str) -> None:
-    (service,) = plan(text).services
+    (service,) = plan(text, Spec(engine="llamacpp")).services
     options = arguments().parse_args(list(service.argv[4:]))
     assert options.ctx_size == service.context * service.slots
     assert options.parallel == service.slots
@@ -57,6 +57,7 @@ def test_the_engine_itself_understands_every_planned_argv(text: str) -> None:
         ("1x RTX 3060, 32 GiB", "basic"),
         ("1x RTX 4090, 64 GiB", "plus"),
         ("1x H200, 256 GiB", "pro"),
+        ("8x H200, 2 TiB, nvlink=yes", "flagship"),
     ],
 )
 def test_auto_takes_the_largest_tier_that_fits_and_says_why_not_the_larger_ones(text: str, tier: str) -> None:
@@ -96,7 +97,7 @@ def test_auto_stays_with_the_tier_that_is_in_force() -> None:
 
 
 def test_a_refusal_names_component_device_shortfall_and_a_remedy() -> None:
-    made = plan("1x RTX 4090, 64 GiB", Spec(profile="pro"))
+    made = plan("1x RTX 4090, 64 GiB", Spec(profile="pro", engine="llamacpp"))
     assert made.verdict == "refused"
     assert "weights on nvidia:0" in made.binding
     assert "short" in made.binding
@@ -108,7 +109,7 @@ def test_a_refusal_names_component_device_shortfall_and_a_remedy() -> None:
 @pytest.mark.parametrize(
     ("text", "spec", "flag"),
     [
-        ("1x RTX 4090, 64 GiB", Spec(profile="standard"), "--concurrency"),
+        ("1x RTX 4090, 64 GiB", Spec(profile="standard", engine="llamacpp"), "--concurrency"),
         ("1x RTX 5090, 64 GiB", Spec(profile="standard", precision="q8_0"), "--precision"),
         ("2 cores, 7 GiB", Spec(profile="basic", context=32768), "--context"),
         ("2 cores, 12 GiB", Spec(profile="standard"), "--profile"),
@@ -142,7 +143,7 @@ def test_a_split_counts_both_sides() -> None:
 
 
 def test_one_card_of_several_is_used_and_the_plan_says_so() -> None:
-    made = plan("4x RTX 4090, 256 GiB", Spec(profile="plus"))
+    made = plan("4x RTX 4090, 256 GiB", Spec(profile="plus", engine="llamacpp"))
     placed = next(one for one in made.decisions if one.subject == "placement")
     assert placed.choice.startswith("nvidia:0")
     assert [passed.option for passed in placed.rejected] == ["nvidia:1", "nvidia:2", "nvidia:3"]
@@ -153,6 +154,7 @@ def test_the_card_with_most_free_memory_is_taken() -> None:
     facts = machine("2x RTX 4090, 256 GiB")
     first, second = _cards(facts)
     busy = replace(facts, accelerators={"nvidia": (replace(first, free_bytes=2 * GIB), second)})
+    assert plan(busy, Spec(profile="basic", engine="llamacpp")).services[0].devices == (second.uuid,)
     assert plan(busy, Spec(profile="basic")).services[0].devices == (second.uuid,)
 
 
@@ -163,7 +165,7 @@ def _cards(facts: HostFacts) -> tuple[Accelerator, ...]:
 
 
 def test_an_engine_without_cuda_is_refused_for_a_card_with_the_wheel_that_has_it() -> None:
-    made = plan(with_backends(machine("1x RTX 4090, 64 GiB"), "cpu"), Spec(profile="basic"))
+    made = plan(with_backends(machine("1x RTX 4090, 64 GiB"), "cpu"), Spec(profile="basic", engine="llamacpp"))
     assert made.verdict == "refused"
     (error,) = (one for one in made.findings if one.level == "error")
     assert "whl/cu128" in error.fix
@@ -171,7 +173,7 @@ def test_an_engine_without_cuda_is_refused_for_a_card_with_the_wheel_that_has_it
 
 
 def test_an_engine_with_cuda_is_planned_without_a_note() -> None:
-    made = plan(with_backends(machine("1x RTX 4090, 64 GiB"), "cpu", "cuda"), Spec(profile="basic"))
+    made = plan(with_backends(machine("1x RTX 4090, 64 GiB"), "cpu", "cuda"), Spec(profile="basic", engine="llamacpp"))
     assert made.verdict == "fits"
     assert "engine-backend" not in [one.id for one in made.findings]
 
@@ -387,5 +389,5 @@ def test_no_secret_and_no_key_is_in_a_plan() -> None:
 
 
 def test_the_engines_flags_are_all_planned_or_settable() -> None:
-    (service,) = plan("1x RTX 4090, 2 sockets, 64 GiB", Spec(profile="basic")).services
+    (service,) = plan("1x RTX 4090, 2 sockets, 64 GiB", Spec(profile="basic", engine="llamacpp")).services
     assert set(service.options) <= set(ENGINE.options)

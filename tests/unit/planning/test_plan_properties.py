@@ -7,12 +7,15 @@ from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Change, Plan
 from provisioner.model.record import fields, replace
 from provisioner.model.spec import Spec
-from provisioner.planning.changes import with_more_memory
 from provisioner.planning.document import plan_document
-from tests.unit.planning.samples import CATALOG, GIB, altered, machine, plan, with_backends
+from provisioner.planning.whatif import what_if
+from tests.unit.planning.samples import CATALOG, GIB, altered, machine, plan, with_backends, with_more_memory
 
 PROFILES = sorted(CATALOG.profiles)
-CARDS = ("", "1x RTX 3060, ", "1x RTX 4090, ", "2x L40S, ", "1x A100 80GB PCIe, ", "1x H200, ", "1x K100-AI, ")
+CARDS = (
+    "", "1x RTX 3060, ", "1x RTX 4090, ", "2x L40S, ", "1x A100 80GB PCIe, ", "1x H200, ", "1x K100-AI, ", "8x RTX 4090, ",
+    "2x RTX 4090, 2x RTX 3090, ", "4x V100 SXM2 32GB, ", "8x H20-3e, nvlink=yes, ", "8x 910B3, ", "8x MI300X, 2 nodes, ",
+)  # fmt: skip
 UNKNOWN = Unknown("it could not be asked")
 
 
@@ -33,7 +36,8 @@ def specs(draw: st.DrawFn) -> Spec:
         profile=draw(st.sampled_from(PROFILES)),
         context=draw(st.none() | st.integers(1, 1 << 17)),
         concurrency=draw(st.none() | st.integers(1, 32)),
-        precision=draw(st.none() | st.sampled_from(("q4_k_m", "q8_0", "bf16"))),
+        precision=draw(st.none() | st.sampled_from(("q4_k_m", "q8_0", "bf16", "fp8", "awq"))),
+        engine=draw(st.none() | st.sampled_from(("vllm", "sglang", "llamacpp", "ollama"))),
         settings={} if placement is None else {"placement": placement},
     )
 
@@ -43,7 +47,7 @@ def half_known(draw: st.DrawFn) -> HostFacts:
     """A machine of which any fact may be unknown, alone or with others."""
     facts = draw(machines())
     lost = [
-        field.name for field in fields(facts) if field.name not in ("software", "sources", "assumed", "accelerators")
+        field.name for field in fields(facts) if field.name not in ("software", "sources", "assumed", "accelerators", "nodes")
     ]
     changes: dict[str, object] = {name: UNKNOWN for name in lost if draw(st.booleans())}
     if draw(st.booleans()):
@@ -84,15 +88,16 @@ def test_every_change_that_a_refusal_names_gives_a_plan_that_fits(facts: HostFac
 
 
 def _changed(facts: HostFacts, spec: Spec, change: Change) -> Plan:
-    if not change.flags:
-        gib, _, device = change.change.partition(" GiB more memory on ")
-        return plan(with_more_memory(facts, device, int(gib) * GIB), spec)
-    option, value = change.flags
-    if option == "--set":
-        key, _, word = value.partition("=")
-        return plan(facts, replace(spec, settings={**spec.settings, key: word}))
-    name = option.removeprefix("--")
-    return plan(facts, altered(spec, {name: int(value) if value.isdecimal() else value}))
+    if change.what_if:
+        facts = what_if(facts, change.what_if, CATALOG)
+    for option, value in zip(change.flags[::2], change.flags[1::2], strict=True):
+        if option == "--set":
+            key, _, word = value.partition("=")
+            spec = replace(spec, settings={**spec.settings, key: word})
+        else:
+            name = option.removeprefix("--")
+            spec = altered(spec, {name: int(value) if value.isdecimal() else value})
+    return plan(facts, spec)
 
 
 @settings(deadline=None)

@@ -1,0 +1,34 @@
+"""LM Studio's headless daemon: llama.cpp's arithmetic, models side-loaded and loaded one by one with `lms`."""
+
+from collections.abc import Mapping
+
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine
+
+OPTIONS = ("gpu", "cache-type-k", "cache-type-v")
+
+
+def command(service: Service) -> list[str]:
+    """`lms server start` (LM Studio's documentation of its command line; not run here: it is closed and not to be had)."""
+    return ["server", "start", "--port", str(service.port)]
+
+
+def environment(_service: Service) -> Mapping[str, str]:
+    return {"DO_NOT_TRACK": "1"}
+
+
+ENGINE = Engine(
+    name="lmstudio",
+    title="LM Studio",
+    formats=("gguf",),
+    command=command,
+    environment=environment,
+    health_path="/v1/models",
+    context_path="/api/v0/models",
+    context_field=("data", "0", "loaded_context_length"),
+    options=OPTIONS,
+    program=("lms",),
+    targets=("systemd",),
+    vendors=("nvidia", "amd"),
+    starts=False,
+)

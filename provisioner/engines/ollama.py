@@ -1,0 +1,46 @@
+"""Ollama: llama.cpp's arithmetic behind a server of its own, configured by its environment."""
+
+from collections.abc import Mapping
+
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine
+
+OPTIONS = ("num-gpu", "cache-type-k", "cache-type-v")
+
+
+def command(_service: Service) -> list[str]:
+    """Address, folder and sizes are no flags (envconfig of ollama/ollama@fb3076099)."""
+    return ["serve"]
+
+
+def environment(service: Service) -> Mapping[str, str]:
+    """The cache is allocated for each parallel request, so the context is that of one; nothing is fetched or sent."""
+    return {
+        "OLLAMA_HOST": f"{service.host}:{service.port}",
+        "OLLAMA_MODELS": service.model_path.rsplit("/", 1)[0],
+        "OLLAMA_CONTEXT_LENGTH": str(service.context),
+        "OLLAMA_NUM_PARALLEL": str(service.slots),
+        "OLLAMA_MAX_LOADED_MODELS": "1",
+        "OLLAMA_KEEP_ALIVE": "-1",
+        "OLLAMA_NOPRUNE": "1",
+        "OLLAMA_NO_CLOUD": "1",
+        "DO_NOT_TRACK": "1",
+        **({"OLLAMA_KV_CACHE_TYPE": cache} if (cache := service.options.get("cache-type-k")) else {}),
+    }
+
+
+ENGINE = Engine(
+    name="ollama",
+    title="Ollama",
+    formats=("gguf",),
+    command=command,
+    environment=environment,
+    health_path="/api/version",
+    context_path="/api/ps",
+    context_field=("models", "0", "context_length"),
+    options=OPTIONS,
+    program=("ollama",),
+    targets=("docker",),
+    vendors=("nvidia", "amd"),
+    starts=False,
+)

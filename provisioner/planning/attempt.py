@@ -1,0 +1,88 @@
+"""What is tried and what came of it: the words between the ladder, the engines and the reasons."""
+
+from collections.abc import Mapping
+
+from provisioner.catalog import Catalog
+from provisioner.model.facts import HostFacts
+from provisioner.model.load import Degrees, Load
+from provisioner.model.plan import Decision, Rejected
+from provisioner.model.plugins import Engine
+from provisioner.model.record import dataclass, field
+from provisioner.model.spec import Profile, Rung
+from provisioner.model.weights import Shelf
+from provisioner.planning import sizing, speed
+from provisioner.planning.budget import Fit
+from provisioner.planning.ground import Ground
+from provisioner.planning.layouts import Layout
+from provisioner.planning.pool import Pool
+from provisioner.planning.settings import Wish
+from provisioner.planning.stock import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One copy of a model under an engine that claims a share of each device."""
+
+    layout: Layout
+    load: Load
+    pool: Pool
+    options: Mapping[str, str]
+    """The engine's flags that were decided, without their dashes."""
+    decisions: tuple[Decision, ...]
+    """Why they are what they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One rung on one engine, tried. `problem` is empty when it fits; `subject` is None when there are no such weights."""
+
+    profile: Profile
+    rung: Rung
+    engine: Engine
+    slots: int
+    subject: Subject | None
+    need: sizing.Need | None
+    fit: Fit | None
+    speed: speed.Speed | None
+    problem: str
+    served: Served | None = None
+    ground: Ground | None = None
+    """The machine as this engine may use it, where it is not the embedded one."""
+
+    @property
+    def label(self) -> str:
+        spread = f", {words(self.served.layout.degrees)}" if self.served else ""
+        return f"{self.engine.title}: {self.rung.precision}, {self.rung.context} tokens, {self.rung.placement}{spread}"
+
+
+def words(degrees: Degrees) -> str:
+    """`TP 4`, `TP 8 × PP 2`."""
+    parts = (("TP", degrees.tensor), ("PP", degrees.pipeline), ("DP", degrees.data), ("DCP", degrees.decode_context))
+    told = " × ".join(f"{name} {count}" for name, count in parts if count > 1) or "one device"
+    return f"{told} with experts whole" if degrees.expert else told
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first attempt that fits, or the least demanding one that does not; and all that was passed over."""
+
+    attempt: Attempt
+    tiers: tuple[Rejected, ...]
+    rungs: tuple[Rejected, ...]
+
+    @property
+    def fits(self) -> bool:
+        return not self.attempt.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything that a choice depends on."""
+
+    wish: Wish
+    facts: HostFacts
+    ground: Ground
+    catalog: Catalog
+    shelf: Shelf
+    known: dict[object, object] = field(default_factory=dict)
+    """Answers that do not depend on what is free or wished, kept for the further tries of one plan."""

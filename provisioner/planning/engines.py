@@ -1,0 +1,46 @@
+"""Which engines come into question for a step of the ladder, in the order of the profile."""
+
+from provisioner.errors import BadInput
+from provisioner.model.plugins import Engine
+from provisioner.model.spec import Profile, Rung
+from provisioner.planning.attempt import Scene
+from provisioner.planning.checkpoints import checkpoint_of
+from provisioner.planning.settings import engine_named
+from provisioner.planning.stock import is_path
+
+
+def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...]:
+    """Those that can start on the wanted runtime and load what this step names; the one that was asked for in any case."""
+    wish = scene.wish
+    names = (wish.engine,) if wish.engine else profile.engines
+    startable = [engine for engine in map(engine_named, names) if _starts(engine, scene)]
+    if not startable:
+        raise BadInput(
+            f"{_nothing_starts(scene)} none of {', '.join(names)}",
+            fix="leave `--target` or the setting away, or name another `--engine`",
+        )
+    able = [engine for engine in startable if _loads(engine, scene, profile, rung)]
+    return tuple(able) or tuple(startable[:1] if wish.engine else startable[-1:])
+
+
+def _nothing_starts(scene: Scene) -> str:
+    flags = ", ".join(f"engine.{flag}" for flag in scene.wish.options)
+    return f"{flags} is for" if flags else f"target `{scene.wish.target}` starts"
+
+
+def _starts(engine: Engine, scene: Scene) -> bool:
+    wish = scene.wish
+    runs = wish.target is None or not engine.program or wish.target in engine.targets
+    return runs and set(wish.options) <= set(engine.options)
+
+
+def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
+    """Whether weights of this precision exist in a format of the engine, and it can lie where the step wants it."""
+    if rung.placement != "device" and engine.usage is not None:
+        return False
+    if is_path(profile.model):
+        return "gguf" in engine.formats
+    entry = scene.catalog.model(profile.model)
+    if "gguf" in engine.formats and entry.offer(rung.precision):
+        return True
+    return "safetensors" in engine.formats and checkpoint_of(entry, rung.precision) is not None

@@ -1,0 +1,92 @@
+"""What a plan that fits will be like to use: requests, people and speeds, estimated for the very layout that was chosen."""
+
+from provisioner.model.plan import Capacity
+from provisioner.planning.attempt import Attempt, Scene
+from provisioner.planning.capacity import Copies, Estimate, capacity, concurrent, users
+from provisioner.planning.devices import entry_of, link_of
+from provisioner.planning.islands import FABRIC, farthest
+from provisioner.planning.rates import Situation, architecture_of, span_of
+from provisioner.planning.roofline import reads_of
+from provisioner.planning.speed import Speed
+
+
+def of_served(scene: Scene, attempt: Attempt) -> Estimate | str:
+    """For an engine that fills its share of each device with cache; the reason where nothing can be said."""
+    served, subject = attempt.served, attempt.subject
+    if served is None or subject is None:
+        return "nothing was chosen"
+    entry = entry_of(scene.catalog, served.layout.card)
+    if entry is None:
+        return f"{served.layout.card.name} is not in the catalog"
+    cut, load = served.layout.degrees, served.load
+    reads = reads_of(subject.geometry, subject.weights_bytes, subject.precision)
+    situation = Situation(
+        attempt.engine.name, load.version, reads.shape, load.precision, architecture_of(entry), _link(scene, attempt)
+    )
+    span = span_of(scene.catalog.speed_rows(), entry, situation)
+    if isinstance(span, str):
+        return span
+    copies = Copies(
+        reads=reads,
+        span=span,
+        kv_bytes_per_token=load.kv_bytes_per_token * cut.pipeline,
+        kv_tokens=served.pool.tokens,
+        sequences=load.sequences,
+        tensor=cut.tensor * cut.data,
+        pipeline=cut.pipeline,
+        replicas=served.layout.replicas,
+    )
+    return capacity(copies, attempt.rung.context, ratio=scene.wish.users_per_request)
+
+
+def _link(scene: Scene, attempt: Attempt) -> str:
+    """Between the ranks of one tensor group: the slowest way counts."""
+    layout = attempt.served.layout if attempt.served else None
+    if layout is None or layout.degrees.tensor * layout.degrees.data == 1:
+        return "none"
+    group = set(layout.copies[0][0])
+    cards = [card for card in scene.ground.cards if f"{card.vendor}:{card.index}" in group]
+    if layout.degrees.tensor > len(group):
+        return "network"
+    return "nvlink" if farthest(cards, link_of(scene.catalog, scene.facts)) == FABRIC else "pcie"
+
+
+def speed_of(found: Estimate | str) -> Speed | None:
+    return None if isinstance(found, str) else Speed(found.alone_tokens_per_second.usual, found.basis)
+
+
+def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
+    """As the plan tells it."""
+    ratio = scene.wish.users_per_request
+    rate = attempt.speed
+    if attempt.served is not None:
+        return _served(scene, attempt)
+    if attempt.need is None:
+        return None
+    basis = f"{rate.basis}; one user in {ratio} waits for an answer" if rate else "bandwidth unknown"
+    speed = _rounded(rate.tokens_per_second) if rate else None
+    return Capacity(attempt.slots, users(attempt.slots, ratio), speed, basis)
+
+
+def _served(scene: Scene, attempt: Attempt) -> Capacity | None:
+    served = attempt.served
+    if served is None:
+        return None
+    found = of_served(scene, attempt)
+    if isinstance(found, str):
+        replicas, load = served.layout.replicas, served.load
+        requests = concurrent(served.pool.tokens, attempt.rung.context, load.sequences, replicas)
+        return Capacity(requests, users(requests, scene.wish.users_per_request), None, found)
+    return Capacity(
+        concurrent_at_context=found.concurrent_at_context,
+        users=found.users,
+        tokens_per_second=_rounded(found.alone_tokens_per_second.usual),
+        basis=found.basis,
+        total_tokens_per_second=_rounded(found.total_tokens_per_second.usual),
+        first_token_seconds=_rounded(found.first_token_seconds.usual) if found.first_token_seconds else None,
+    )
+
+
+def _rounded(value: float) -> float:
+    """An estimate has three digits at most."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,210 @@
+"""What an engine that claims a share of each device is told: its dials, as the operator set them or as they are chosen."""
+
+from collections.abc import Iterator, Mapping
+
+from provisioner.engines._constants import pick
+from provisioner.errors import BadInput
+from provisioner.model.engines import Constant
+from provisioner.model.load import Card, Degrees, Load, Usage
+from provisioner.model.plan import Decision, Rejected
+from provisioner.model.plugins import Engine
+from provisioner.model.record import dataclass
+from provisioner.planning import kv
+from provisioner.planning.amounts import size, whole_number
+from provisioner.planning.attempt import Scene
+from provisioner.planning.layouts import Layout
+from provisioner.planning.stock import Subject
+
+FEWEST = 8
+"""Requests at a time below which an engine is not tuned down by itself."""
+
+SPARE = 0.005
+"""Of a device, kept out of a share that was fitted to what is free."""
+
+HALF = {"bf16": "fp16"}
+"""What a card without bfloat16 computes in instead; the files are the same."""
+
+DEGREES = {
+    "tensor-parallel-size": "tensor", "pipeline-parallel-size": "pipeline", "data-parallel-size": "data",
+    "decode-context-parallel-size": "decode_context",
+    "tp-size": "tensor", "pp-size": "pipeline", "dp-size": "data",
+}  # fmt: skip
+"""Flags of engines that fix a degree."""
+
+SEQUENCES = ("max-num-seqs", "max-running-requests")
+BATCHED = ("max-num-batched-tokens", "chunked-prefill-size")
+SHARES = ("gpu-memory-utilization", "mem-fraction-static")
+CACHE = "kv-cache-dtype"
+
+
+@dataclass(frozen=True, slots=True)
+class Dials:
+    """`asked_sequences` is None where the operator set no number."""
+
+    precision: str
+    version: str
+    because_version: str
+    cache_type: str
+    block: int
+    sequences: int
+    asked_sequences: int | None
+    batched_tokens: int
+    utilization: float | None
+    eager: bool
+    constants: Mapping[str, tuple[Constant, ...]]
+
+
+def dials_of(engine: Engine, scene: Scene, subject: Subject, card: Card) -> Dials:
+    """As far as they do not depend on the layout."""
+    options = scene.wish.options
+    entry = scene.catalog.engine(engine.name)
+    precision, version, because = _computes_in(engine, scene, subject, card)
+    asked = _number(options, SEQUENCES)
+    batched = _number(options, BATCHED)
+    found = pick(entry.constants, "batched_tokens", version, card, Degrees())
+    return Dials(
+        precision=precision,
+        version=version,
+        because_version=because,
+        cache_type=options.get(CACHE, "auto"),
+        block=_number(options, ("block-size", "page-size")) or kv.BLOCK,
+        sequences=asked or 1,
+        asked_sequences=asked,
+        batched_tokens=batched or int(found.value),
+        utilization=_share(options),
+        eager=options.get("enforce-eager", options.get("disable-cuda-graph", "false")).lower() == "true",
+        constants=entry.constants,
+    )
+
+
+def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
+    """Precision and version: today's where it runs, else half precision, else the newest release that still runs here."""
+    known = scene.catalog.engine(engine.name).releases
+    releases = sorted(known.items(), key=lambda release: release[1], reverse=True)
+    newest = releases[0][0] if releases else ""
+    first = ""
+    for version in (release for release, _ in releases) if releases else ("",):
+        for precision in dict.fromkeys((subject.precision, HALF.get(subject.precision, subject.precision))):
+            why = engine.refuses(bare_load(engine, scene, subject, card, precision, version))
+            if not why:
+                told = "" if version == newest else f"the newest that runs on {card.name}: {first}"
+                return precision, version, told
+            first = first or why
+    return subject.precision, newest, ""
+
+
+def bare_load(engine: Engine, scene: Scene, subject: Subject, card: Card, precision: str, version: str) -> Load:
+    """A rank by itself, for what an engine refuses whatever the sizes are."""
+    return Load(
+        geometry=subject.geometry, precision=precision, degrees=Degrees(), card=card, weights_bytes=0,
+        kv_bytes_per_token=0, context=1, sequences=1, batched_tokens=1, version=version,
+        constants=scene.catalog.engine(engine.name).constants,
+    )  # fmt: skip
+
+
+def _number(options: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        if name in options:
+            try:
+                return whole_number(options[name])
+            except ValueError as error:
+                raise BadInput(f"engine.{name}: {error}", fix=f"`--set engine.{name}=64`, for example") from None
+    return None
+
+
+def _share(options: Mapping[str, str]) -> float | None:
+    for name in SHARES:
+        if name in options:
+            try:
+                share = float(options[name])
+            except ValueError:
+                share = 0.0
+            if not 0 < share <= 1:
+                raise BadInput(f"engine.{name} is `{options[name]}`", fix=f"`--set engine.{name}=0.9`, for example")
+            return share
+    return None
+
+
+def asked_degrees(options: Mapping[str, str]) -> Degrees:
+    """Those that the operator fixed; the others are 1."""
+    found = {name: _number(options, (flag,)) or 1 for flag, name in DEGREES.items() if flag in options}
+    return Degrees(
+        tensor=found.get("tensor", 1), pipeline=found.get("pipeline", 1), data=found.get("data", 1),
+        decode_context=found.get("decode_context", 1),
+    )  # fmt: skip
+
+
+def not_as_asked(degrees: Degrees, options: Mapping[str, str]) -> str:
+    """Whether a degree that the operator fixed is another one here."""
+    for flag, name in DEGREES.items():
+        if flag in options and getattr(degrees, name) != _number(options, (flag,)):
+            return f"engine.{flag} is set to {options[flag]}"
+    return ""
+
+
+def sequences(dials: Dials, card: Card, degrees: Degrees, slots: int) -> Iterator[int]:
+    """The engine's own number first, then halves of it: each request at a time costs memory for its logits."""
+    if dials.asked_sequences:
+        yield dials.asked_sequences
+        return
+    count = int(pick(dials.constants, "sequences", dials.version, card, degrees).value)
+    least = max(FEWEST, slots)
+    while count > least:
+        yield count
+        count //= 2
+    yield least
+
+
+def fitted_share(card: Card, usage: Usage) -> float | None:
+    """What is free, where somebody else holds so much of the device that the engine's own share is not; else None."""
+    if card.free_bytes >= usage.budget.bytes:
+        return None
+    return max(0.01, int((card.free_bytes / card.total_bytes - SPARE) * 100) / 100)
+
+
+def options_of(
+    scene: Scene, engine: Engine, layout: Layout, load: Load, dials: Dials
+) -> tuple[Mapping[str, str], tuple[Decision, ...]]:
+    """The engine's flags as far as they differ from what it would do by itself, and why."""
+    names = engine.options
+    cut = layout.degrees
+    wanted = {
+        **{flag: str(getattr(cut, name)) for flag, name in DEGREES.items() if getattr(cut, name) > 1},
+        **({"enable-expert-parallel": "true"} if cut.expert else {}),
+        **({"ep-size": str(cut.ranks)} if cut.expert else {}),
+        **{flag: str(load.sequences) for flag in SEQUENCES},
+        **{flag: str(load.batched_tokens) for flag in BATCHED},
+        **({"dtype": "half"} if dials.precision == "fp16" else {}),
+        **(dict.fromkeys(SHARES, f"{load.utilization:g}") if load.utilization else {}),
+        **({CACHE: dials.cache_type} if dials.cache_type != "auto" else {}),
+    }
+    options = {flag: value for flag, value in wanted.items() if flag in names}
+    return {**options, **scene.wish.options}, _decisions(scene, engine, layout, load, dials)
+
+
+def _decisions(scene: Scene, engine: Engine, layout: Layout, load: Load, dials: Dials) -> tuple[Decision, ...]:
+    usual = int(pick(dials.constants, "sequences", dials.version, load.card, layout.degrees).value)
+    tuned = load.sequences < usual and not dials.asked_sequences
+    because = "asked for" if dials.asked_sequences else "the engine's own number for this card"
+    rejected = (Rejected(str(usual), "the sampler's tables for so many requests leave too little for the cache"),)
+    found = [Decision("requests at a time", str(load.sequences), "fewer leave more room for the cache" if tuned else because,
+                      rejected if tuned else ())]  # fmt: skip
+    if dials.because_version:
+        found.append(Decision("engine version", f"{engine.title} {dials.version}", dials.because_version))
+    if dials.precision == "fp16":
+        found.append(Decision("computes in", "fp16", f"{load.card.name} has no bfloat16, or fp16 was asked for"))
+    if load.utilization and not dials.utilization:
+        found.append(Decision("share of the device", f"{load.utilization:.0%}", _tenants(scene, layout)))
+    return tuple(found)
+
+
+def _tenants(scene: Scene, layout: Layout) -> str:
+    """Who holds the rest, by process and bytes."""
+    told = [
+        f"{process.name or 'process'} {process.pid} holds {size(process.used_bytes)}"
+        for card in scene.ground.cards
+        if f"{card.vendor}:{card.index}" in layout.devices and isinstance(card.processes, tuple)
+        for process in card.processes
+        if process.used_bytes
+    ]
+    return "; ".join(told) or "the rest of the device is not free"

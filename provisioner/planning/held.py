@@ -1,0 +1,95 @@
+"""A rung on an engine that takes what its model needs and no more, on devices, on the host, or on both: llama.cpp's kind."""
+
+from provisioner.errors import BadInput
+from provisioner.model.plugins import Engine
+from provisioner.model.record import replace
+from provisioner.model.spec import Profile, Rung
+from provisioner.planning import sizing, speed, stock
+from provisioner.planning.attempt import Attempt, Scene
+from provisioner.planning.budget import Fit, fit
+from provisioner.planning.cores import thread_count
+from provisioner.planning.ground import survey
+from provisioner.planning.settings import Wish
+from provisioner.planning.stock import Subject
+
+
+def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
+    slots = scene.wish.concurrency or profile.concurrency
+    if engine.program:
+        scene = replace(scene, ground=survey(scene.facts, engine.vendors, embedded=False))
+    empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=scene.ground)
+    problem = _misplaced(scene, profile, rung)
+    if problem:
+        return replace(empty, problem=problem)
+    subject = _subject(scene, profile, rung)
+    if isinstance(subject, str):
+        return replace(empty, problem=subject)
+    if stock.is_path(profile.model):
+        longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
+        rung = replace(rung, precision=subject.precision, context=longest)
+    keys, values = cache_types(scene.wish)
+    need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
+    fitting = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
+    rate = _speed(scene, rung, subject, need, fitting)
+    problem = fitting.problem or stock.beyond_training(rung, subject)
+    return replace(empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem)
+
+
+def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
+    if stock.is_path(profile.model):
+        subject = stock.from_path(profile.model, scene.shelf)
+        wanted = scene.wish.precision
+        if isinstance(subject, Subject) and wanted and subject.precision != wanted:
+            return f"{profile.model} holds {subject.precision}, not {wanted}"
+        return subject
+    return stock.from_catalog(scene.catalog.model(profile.model), rung.precision, scene.shelf)
+
+
+def _misplaced(scene: Scene, profile: Profile, rung: Rung) -> str:
+    """Why this rung's placement is out of the question on this machine; empty when it is not."""
+    ground = scene.ground
+    if rung.placement != "host":
+        return ground.why_no_device if ground.device is None else ""
+    only_host = all(other.placement == "host" for other in profile.ladder)
+    if scene.wish.placement == "host" or only_host:
+        return ""
+    if ground.device is not None:
+        return f"{ground.device.device} is there; host memory is used instead only when asked: `--set placement=host`"
+    return ground.why_no_device if ground.blocked else ""
+
+
+def cache_types(wish: Wish) -> tuple[str, str]:
+    found = (wish.options.get("cache-type-k", "f16").lower(), wish.options.get("cache-type-v", "f16").lower())
+    for kind in found:
+        if kind not in sizing.VALUE_BYTES:
+            raise BadInput(f"cache type `{kind}` is not known", fix=f"one of {', '.join(sizing.VALUE_BYTES)}")
+    return found
+
+
+def gpu_layers(wish: Wish) -> int | None:
+    text = wish.options.get("n-gpu-layers")
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise BadInput(f"engine.n-gpu-layers is `{text}`", fix="give a whole number of layers")
+    return int(text)
+
+
+def _speed(scene: Scene, rung: Rung, subject: Subject, need: sizing.Need, fitting: Fit) -> speed.Speed | None:
+    """Active weights, and half of one full cache, are read for each token; device by device, each its own share."""
+    active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
+    load = active + need.kv_bytes_per_token * rung.context / 2
+    host_rate, host_basis = speed.host_bandwidth(scene.facts, thread_count(scene.facts, scene.wish.threads)[0])
+    if rung.placement == "host" or not scene.ground.devices:
+        return speed.Speed(speed.tokens_per_second(load, host_rate), host_basis)
+    everything = need.layers + 1
+    seconds, bases = load * (1 - fitting.device_share) / host_rate, []
+    for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False):
+        rate = speed.device_bandwidth(scene.catalog, card)
+        if rate is None:
+            return None
+        seconds += load * layers / everything / rate[0]
+        bases.append(rate[1])
+    told = "; ".join(dict.fromkeys(bases))
+    basis = told if fitting.device_share == 1 else f"{told}; {host_basis} for the rest"
+    return speed.Speed(1 / (seconds + speed.TOKEN_SECONDS), basis)

@@ -1,0 +1,241 @@
+"""A rung on an engine that claims a share of each device and fills it with cache: vLLM's kind, and SGLang's."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from provisioner.model.facts import Accelerator, Unknown
+from provisioner.model.load import Card, Degrees, Load, Usage
+from provisioner.model.plan import DeviceBudget
+from provisioner.model.plugins import Engine
+from provisioner.model.record import dataclass, replace
+from provisioner.model.spec import Profile, Rung
+from provisioner.planning import flags, kv, sharding, stock
+from provisioner.planning.amounts import GIB, size
+from provisioner.planning.attempt import Attempt, Scene, Served
+from provisioner.planning.budget import Fit, binding
+from provisioner.planning.devices import card_of, link_of
+from provisioner.planning.estimate import of_served, speed_of
+from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
+from provisioner.planning.ground import Room
+from provisioner.planning.layouts import Layout, Site, layouts
+from provisioner.planning.pool import Pool, pool, tightest
+from provisioner.planning.stock import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one try is about, whatever the layout."""
+
+    scene: Scene
+    profile: Profile
+    rung: Rung
+    engine: Engine
+    subject: Subject
+    slots: int
+
+
+def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
+    """The first layout that fits, in their order; else the one that comes nearest."""
+    slots = scene.wish.concurrency or profile.concurrency
+    empty = Attempt(profile, rung, engine, slots, None, None, None, None, "")
+    cards = tuple(card for card in scene.ground.cards if card.vendor in engine.vendors)
+    if not cards:
+        return replace(empty, problem=_no_card(scene, engine))
+    subject = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
+    if isinstance(subject, str):
+        return replace(empty, problem=subject)
+    problem = stock.beyond_training(rung, subject)
+    if problem:
+        return replace(empty, subject=subject, problem=problem)
+    asked = Asked(scene, profile, rung, engine, subject, slots)
+    nearest = None
+    for attempt in _attempts(asked, Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))):
+        if not attempt.problem:
+            return replace(attempt, speed=speed_of(of_served(scene, attempt)))
+        if nearest is None or short(attempt) < short(nearest):
+            nearest = attempt
+    return nearest or replace(empty, subject=subject, problem=_refused(asked, cards))
+
+
+def short(attempt: Attempt) -> float:
+    """How many bytes are missing; endless where that is not what is missing."""
+    return attempt.fit.missing_bytes if attempt.fit and attempt.fit.missing_bytes else float("inf")
+
+
+def _no_card(scene: Scene, engine: Engine) -> str:
+    kinds = ", ".join(sorted({card.name for card in scene.ground.cards}))
+    if kinds:
+        return f"{engine.title} does not run on {kinds}"
+    return scene.ground.why_no_device or "no accelerator was found"
+
+
+def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
+    """Every layout, with the engine's own number of requests at a time and with fewer."""
+    cards = {card: card_of(asked.scene.catalog, card) for card in site.cards}
+    first = cards[site.cards[0]]
+    dials = dials_of(asked.engine, asked.scene, asked.subject, first)
+
+    def refuses(degrees: Degrees) -> str:
+        return not_as_asked(degrees, asked.scene.wish.options) or _engine_refuses(asked, degrees, first, dials)
+
+    hopeless: list[tuple[int, Layout]] = []
+    for layout in layouts(site, asked.subject.geometry, refuses):
+        card = cards[layout.card]
+        over = max(_weights(asked, layout.degrees)) - card.total_bytes
+        if over > 0:
+            hopeless.append((over, layout))
+            continue
+        attempt = _tuned(asked, layout, card, dials)
+        yield attempt
+        if not attempt.problem:
+            return
+    if hopeless:
+        _, layout = min(hopeless, key=lambda pair: pair[0])
+        yield _tuned(asked, layout, cards[layout.card], dials)
+
+
+def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
+    """With the engine's own number of requests at a time; with the largest half of it that fits, if any does."""
+    usual, *fewer = flags.sequences(dials, card, layout.degrees, asked.slots)
+    attempt = _on(asked, layout, card, replace(dials, sequences=usual))
+    if not attempt.problem or not fewer:
+        return attempt
+    least = _on(asked, layout, card, replace(dials, sequences=fewer[-1]))
+    if least.problem:
+        return least
+    tries = (_on(asked, layout, card, replace(dials, sequences=count)) for count in fewer[:-1])
+    return next((one for one in tries if not one.problem), least)
+
+
+def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> str:
+    """Degrees, kernels and number formats; nothing of it changes with sizes."""
+    key = (asked.engine.name, asked.subject.id, dials.precision, dials.version, dials.eager, card.name, degrees)
+    known = asked.scene.known
+    if key not in known:
+        known[key] = asked.engine.refuses(_load(asked, degrees, card, dials, 0))
+    return str(known[key])
+
+
+def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
+    """Of a rank of each stage."""
+    subject, known = asked.subject, asked.scene.known
+    key = (subject.id, subject.precision, degrees)
+    if key not in known:
+        known[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
+    return cast("tuple[int, ...]", known[key])
+
+
+def _refused(asked: Asked, cards: tuple[Accelerator, ...]) -> str:
+    """Why there was nothing to try: the engine's reason for one device stands for all."""
+    card = card_of(asked.scene.catalog, cards[0])
+    dials = dials_of(asked.engine, asked.scene, asked.subject, card)
+    wanted = flags.asked_degrees(asked.scene.wish.options)
+    why = asked.engine.refuses(_load(asked, wanted, card, dials, 0))
+    if why:
+        return f"{asked.engine.title}: {why}"
+    return f"{asked.engine.title}: {wanted.ranks} devices are asked for, and {len(cards)} are there"
+
+
+def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int) -> Load:
+    """One rank of this stage."""
+    subject = asked.subject
+    return Load(
+        geometry=subject.geometry,
+        precision=dials.precision,
+        degrees=degrees,
+        card=card,
+        weights_bytes=_weights(asked, degrees)[stage],
+        kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, dials.cache_type),
+        context=asked.rung.context,
+        sequences=dials.sequences,
+        batched_tokens=dials.batched_tokens,
+        version=dials.version,
+        eager=dials.eager,
+        utilization=dials.utilization,
+        stage=stage,
+        constants=dials.constants,
+    )
+
+
+def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
+    """One layout, whose tightest stage decides."""
+    tried = []
+    for stage in range(layout.degrees.pipeline):
+        load = _load(asked, layout.degrees, card, dials, stage)
+        usage = _usage(asked.engine, load)
+        fitted = None if dials.utilization else flags.fitted_share(card, usage)
+        if fitted is not None:
+            load = replace(load, utilization=fitted)
+            usage = _usage(asked.engine, load)
+        tried.append((pool(load, usage, dials.cache_type, dials.block), load, usage))
+    found = tightest([one for one, _, _ in tried])
+    load, usage = next((load, usage) for one, load, usage in tried if one is found)
+    short, problem = _shortfall(asked, layout, found)
+    budgets = tuple(_budget(device, load, usage, found, short) for device in layout.devices)
+    problem = f"{found.binding or 'KV cache'} on {budgets[0].device}: {problem}" if problem else ""
+    host = _host_budget(asked.scene.ground.host, len(budgets))
+    if isinstance(host, str) or (host.free_bytes < 0 and not problem):
+        return _without_host(asked, budgets, host)
+    budgets = (*budgets, host)
+    share = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
+    served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, dials))
+    return Attempt(
+        asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, share, None, problem, served
+    )
+
+
+HOST_BYTES = 4 * GIB
+RANK_HOST_BYTES = 2 * GIB
+"""What the server and each of its workers hold of the host's memory beside files in its cache: Python, the libraries of CUDA or
+ROCm, pinned buffers (an assumption; 1.2 to 2.5 GiB a worker are usual)."""
+
+
+def _host_budget(room: Room | Unknown, ranks: int) -> DeviceBudget | str:
+    if isinstance(room, Unknown):
+        return f"the host's memory is unknown: {room.reason}"
+    needed = HOST_BYTES + ranks * RANK_HOST_BYTES
+    return DeviceBudget(
+        "host", room.total_bytes, room.budget_bytes, 0, 0, 0, needed, room.budget_bytes - needed, room.basis
+    )
+
+
+def _without_host(asked: Asked, budgets: tuple[DeviceBudget, ...], host: DeviceBudget | str) -> Attempt:
+    """The devices would do, and the machine beside them does not."""
+    empty = Attempt(asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, None, None, "")
+    if isinstance(host, str):
+        return replace(empty, problem=host)
+    missing = Fit((*budgets, host), 0, 0.0, -host.free_bytes, "host", binding(host))
+    return replace(empty, fit=missing, problem=missing.problem)
+
+
+def _usage(engine: Engine, load: Load) -> Usage:
+    if engine.usage is None:
+        raise ValueError(f"{engine.title} does not claim a share of its devices")
+    return engine.usage(load)
+
+
+def _shortfall(asked: Asked, layout: Layout, found: Pool) -> tuple[int, str]:
+    """What is missing for the engine to start, or for all the requests that are wanted at a time."""
+    if found.problem:
+        return found.missing_bytes, found.problem
+    each = -(-asked.slots // layout.replicas)
+    if found.tokens >= each * asked.rung.context:
+        return 0, ""
+    missing = found.needed_bytes * each - found.kv_bytes
+    return max(1, missing), (
+        f"{each} requests of {asked.rung.context} tokens need {size(found.needed_bytes * each)} of cache, "
+        f"{size(found.kv_bytes)} are left for {found.tokens} tokens"
+    )
+
+
+def _budget(device: str, load: Load, usage: Usage, found: Pool, short: int) -> DeviceBudget:
+    """The engine fills its share with cache, so nothing of it is left over; what is short stands below zero."""
+    overhead = usage.runtime.bytes + (usage.graphs.bytes if usage.graphs_inside else 0)
+    used = load.weights_bytes + usage.activation.bytes + overhead
+    cache = usage.budget.bytes - used + short
+    uncertain = max(found.kv_bytes - found.low_bytes, found.high_bytes - found.kv_bytes)
+    basis = f"{usage.budget.basis}; {usage.activation.basis}; {usage.runtime.basis}; {usage.graphs.basis}"
+    return DeviceBudget(
+        device, load.card.total_bytes, usage.budget.bytes, load.weights_bytes, cache, usage.activation.bytes, overhead,
+        -short, basis, uncertain,
+    )  # fmt: skip
