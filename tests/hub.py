@@ -33,6 +33,10 @@ class Faults:
     replace_after: int = 0
     """From this request for a file on, the entity tag is another one."""
     seconds_a_chunk: float = 0.0
+    cut_at: int = 0
+    """Parts of files end here, with no more said about it."""
+    unnamed_parts: bool = False
+    """Answers a range with a part, and does not say which."""
     redirects: bool = False
     listing: object = None
     """Sent instead of the list of files."""
@@ -127,10 +131,13 @@ class Handler(BaseHTTPRequestHandler):
         body = data[begin:end] if not faults.lies_in_range else data[: end - begin]
         if faults.wrong_bytes:
             body = bytes(byte ^ 0xFF for byte in body)
+        if faults.cut_at:
+            body = body[: max(0, faults.cut_at - begin)]
         self.send_response(206 if ranged else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(end - begin))
         self.send_header("ETag", self.tag())
-        if ranged:
+        self.close_connection = bool(faults.cut_at)
+        if ranged and not faults.unnamed_parts:
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
         self.end_headers()
         self.stream(body)

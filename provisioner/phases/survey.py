@@ -2,18 +2,26 @@
 
 import json
 import os
-from typing import cast
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
 from provisioner.documents import decode
 from provisioner.errors import Refused
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
+from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
 from provisioner.rendering import digest_of, drafts_of
 from provisioner.world import processes, units
 from provisioner.world.store import FOLDERS, Store
 
+if TYPE_CHECKING:
+    from provisioner.world.remote import Found
+
 HALF = ".tmp"
+REPOSITORY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 PARTS = (".part", ".part.journal")
 """The ends of what a download writes until it is whole."""
 
@@ -40,6 +48,38 @@ def survey(store: Store, place: Place) -> Standing:
         parts=parts,
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
+
+
+def is_repository(model: str) -> bool:
+    """Whether a model is named as hubs name it: `owner/name`, which is no file of this machine."""
+    owner, _, name = model.partition("/")
+    words = all(part and part[0] not in ".-" and not set(part) - set(REPOSITORY) for part in (owner, name))
+    return words and not model.lower().endswith(".gguf") and not os.path.exists(model)
+
+
+def with_hub(spec: Spec, shelf: Shelf) -> Shelf:
+    """The shelf, and on it what a hub has of a model that only it knows: headers and sizes; no weights are fetched.
+
+    The caller decides that the catalog does not know the model; the network is asked once a run.
+    """
+    from provisioner.weights import hubs
+
+    if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
+        return shelf
+    found = _asked(hubs.check_source(spec.source or hubs.HUGGINGFACE), spec.model, spec.precision or "")
+    return replace(
+        shelf,
+        folders=(*shelf.folders, *found.folders),
+        local=(*shelf.local, *found.local),
+        offered=(*shelf.offered, *found.offered),
+    )
+
+
+@cache
+def _asked(source: str, repository: str, precision: str) -> "Found":
+    from provisioner.world.remote import look_at
+
+    return look_at(source, repository, precision)
 
 
 def running(state: str) -> tuple[Running, ...]:
