@@ -10,6 +10,7 @@ import re
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import yaml
@@ -32,6 +33,7 @@ POOL_MARGIN = 2 * GIB
 LARGE_CARD = 70 * GIB
 TAIL = 3
 """Answers in ShareGPT differ in length: when all requests come at once, the last are alone for about three mean answers."""
+COUNTED = r"c(\d+)(_out|_total|_per_req)?$"
 QUANTIZATIONS = {"bf16": "bf16", "fp16": "fp16", "awq-int4": "awq", "mxfp4": "mxfp4", "fp8": None, "fp8 (Marlin)": None}
 LINKS = ("nvlink", "nvl", "xgmi", "infinity", "hccs")
 
@@ -82,14 +84,23 @@ def _prompts(case: Case) -> int | None:
 def _meaning(figure: str, case: Case, copies: Copies, work: Work, prompts: int | None) -> tuple[float, bool, bool]:
     """Requests at a time, whether the figure is of one of them, and whether prompts are counted in."""
     most = concurrent(copies.kv_tokens, work.prompt + work.output, copies.sequences)
-    stated = re.match(r"c(\d+)(_out|_total|_per_req)?$", figure)
+    stated = re.match(COUNTED, figure)
     if stated:
-        return min(int(stated[1]), most), stated[2] == "_per_req", stated[2] == "_total"
+        per_request = stated[2] == "_per_req" or (not stated[2] and _falls(case["result"]["tok_s"]))
+        return min(int(stated[1]), most), per_request, stated[2] == "_total"
     if figure in ("total", "out") and "concurrency" in case["result"]:
         return min(int(case["result"]["concurrency"]), most), False, False
     if figure == "out" and prompts:
         return prompts / (prompts / min(most, prompts) + TAIL), False, False
     raise LeftOut(f"{figure}: how many requests at a time is not stated")
+
+
+def _falls(figures: Mapping[str, float]) -> bool:
+    """More requests make less in sum nowhere: figures that fall with their number are of one request each."""
+    counted = sorted(
+        (int(found[1]), rate) for name, rate in figures.items() if (found := re.fullmatch(r"c(\d+)", name))
+    )
+    return len(counted) > 1 and all(one[1] > other[1] for one, other in pairwise(counted))
 
 
 def _predicted(copies: Copies, batch: float, work: Work, *, per_request: bool, with_prompt: bool) -> Expected:

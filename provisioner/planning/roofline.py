@@ -116,10 +116,14 @@ def _pair_flops(geometry: Geometry) -> int:
 
 
 def decode_seconds(
-    reads: Reads, rates: Rates, kv_bytes_per_token: float, batch: float, context: float, ranks: int = 1
+    reads: Reads, rates: Rates, kv_bytes_per_token: float, batch: float, context: float, ranks: int = 1, data: int = 1
 ) -> float:
-    """One step that makes a token for each of `batch` requests. `kv_bytes_per_token` is what one rank keeps."""
-    read = reads.touched_bytes(batch) / ranks + batch * context * kv_bytes_per_token
+    """One step that makes a token for each of `batch` requests. `kv_bytes_per_token` is what one rank keeps.
+
+    With data parallelism each of `data` groups has such a batch and all the common weights, and they share the experts.
+    """
+    experts = reads.touched_expert_bytes(batch * data) / (ranks * data)
+    read = reads.common_bytes / ranks + experts + batch * context * kv_bytes_per_token
     computed = FLOPS_PER_PARAMETER * reads.active_parameters * batch / ranks
     device = max(read / rates.bytes_per_second, computed / rates.decode_flops)
     return device + reduction_seconds(reads, rates, batch, ranks) + _fixed(reads, rates) + batch * rates.token_seconds
