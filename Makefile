@@ -51,7 +51,7 @@ e2e: env-dev world
 
 # Bring the real components up that the end-to-end tests drive; as root.
 world:
-	$(PYTHON) tools/world.py
+	$(PYTHON) -m tools.world
 
 bench: env-dev
 	$(BIN)/python benchmarks/startup.py
