@@ -106,8 +106,8 @@ class _Asked:
 
 
 def key(site: Site) -> tuple[object, ...]:
-    """Equal for sites whose layouts are equal, for whoever keeps those of one machine for the next alike."""
-    return (site.nodes, *(
+    """Equal for sites whose layouts are equal under one catalog, for whoever keeps those of one machine for the next alike."""
+    return (site.nodes, site.assumed is not None, *(
         (card.vendor, card.index, card.name, card.memory_bytes, card.free_bytes, card.compute_capability, card.numa_node,
          card.links)
         for card in site.cards
