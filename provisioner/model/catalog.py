@@ -152,3 +152,12 @@ class AcceleratorEntry:
     architecture: str | None = None
     tflops: Mapping[str, float] = field(default_factory=dict)
     link: str | None = None
+    driver_names: tuple[str, ...] = ()
+    """What else its driver or tool calls it; people's names for it are `id` and `name`."""
+    fp8_native: bool | None = None
+    """Whether it multiplies in 8-bit floats; where not, weights in FP8 are unpacked first, or refused."""
+    link_bytes_per_second: int | None = None
+    """To the other devices together, both ways, as makers state it."""
+    tdp_watts: int | None = None
+    form: str | None = None
+    """SXM, OAM or PCIe."""

@@ -15,7 +15,7 @@ def entry_of(catalog: Catalog, accelerator: Accelerator) -> AcceleratorEntry | N
     """The catalog's entry for a card that is there: the same name, and the nearest memory where several share it."""
     memory = 0 if isinstance(accelerator.memory_bytes, Unknown) else accelerator.memory_bytes
     wanted = plain(accelerator.name)
-    found = [catalog.accelerator(key) for key, name in _driver_names(catalog) if plain(name) == wanted]
+    found = [catalog.accelerator(key) for key, names in _all_names(catalog) if wanted in map(plain, names)]
     return min(found, key=lambda entry: abs((entry.memory_bytes or 0) - memory), default=None)
 
 
@@ -23,6 +23,14 @@ def _driver_names(catalog: Catalog) -> Iterator[tuple[str, str]]:
     for key, raw in catalog.accelerators.items():
         if isinstance(raw, Mapping):
             yield key, str(raw["name"])
+
+
+def _all_names(catalog: Catalog) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every name that a driver or a tool may give the card."""
+    for key, raw in catalog.accelerators.items():
+        if isinstance(raw, Mapping):
+            more = raw.get("driver_names", ())
+            yield key, (str(raw["name"]), *(map(str, more) if isinstance(more, list | tuple) else ()))
 
 
 def plain(name: str) -> str:
