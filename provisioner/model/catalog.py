@@ -85,10 +85,10 @@ class Checkpoint:
     precision: str
     """`bf16`, `fp16`, `fp8` (per channel or tensor), `fp8_block128`, `int8`, `awq`, `gptq`, `w4a16`, `mxfp4`, `nvfp4`, `int4`."""
     bytes: int
-    exact: bool
-    """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
     repositories: Mapping[str, str]
     source: str
+    exact: bool = False
+    """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
     group: int = 0
     """Values that share one scale, in a quantization by groups; 0 for none."""
     verified: bool = True

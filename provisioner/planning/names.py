@@ -145,10 +145,15 @@ def _without(pattern: re.Pattern[str], name: Words) -> Words:
 
 
 def words(text: str) -> Words:
-    """What tells models apart, of a name: `Qwen/Qwen2.5-7B-Instruct-AWQ` is qwen, 2.5 and 7b."""
+    """What tells models apart, of a name: `Qwen/Qwen2.5-7B-Instruct-AWQ` is qwen, 2.5 and 7b.
+
+    A size alone is a name (the tiers are called so), but what is left of `70B-Instruct` is none.
+    """
     last = HEADS.sub(" ", text.strip().lower().rsplit("/", 1)[-1]).removesuffix(".gguf")
     plain = GGUF.sub(" ", re.sub(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])", " ", last))
-    return frozenset(word for word in _parted(plain) if word not in MAKERS | STYLES | PRECISION_WORDS)
+    said = frozenset(_parted(plain))
+    found = said - MAKERS - STYLES - PRECISION_WORDS
+    return frozenset() if said & STYLES and all(map(SIZE.match, found)) else found
 
 
 def _parted(plain: str) -> Iterator[str]:
@@ -176,8 +181,9 @@ def _names(catalog: Catalog, key: str) -> Iterator[str]:
 def _checkpoints(catalog: Catalog, key: str) -> Iterator[tuple[str, str]]:
     raw = catalog.models[key]
     if isinstance(raw, dict):
+        own = tuple(raw["repositories"].values())
         for checkpoint in raw.get("checkpoints", ()):
-            yield from ((checkpoint["precision"], name) for name in checkpoint["repositories"].values())
+            yield from ((checkpoint["precision"], name) for name in checkpoint["repositories"].values() if name not in own)
 
 
 def precision_of(text: str) -> str | None:

@@ -19,6 +19,7 @@ DENSE = [
     and shape.norms == 2
     and not shape.ungated
     and not shape.parameters_outside_layers
+    and not CATALOG.model(name).parameters_rounded
 ]
 EXACT = [
     name
