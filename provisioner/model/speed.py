@@ -25,3 +25,5 @@ class SpeedRow:
     """How the names of device architectures begin: `sm8`, `amd gfx94`, `huawei`."""
     links: tuple[str, ...] = ()
     """Between the ranks of a tensor group: `none`, `nvlink`, `pcie`, `network`."""
+    modes: tuple[str, ...] = ()
+    """`graphs`, or `eager` where the engine starts each kernel by itself."""

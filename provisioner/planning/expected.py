@@ -34,7 +34,8 @@ def expect(
     degrees = load.degrees
     reads = reads_of(load.geometry, checkpoint_bytes, load.precision)
     between = link if degrees.tensor > 1 else "none"
-    situation = Situation(engine, load.version, reads.shape, load.precision, architecture_of(card), between)
+    mode = "eager" if load.eager else "graphs"
+    situation = Situation(engine, load.version, reads.shape, load.precision, architecture_of(card), between, mode)
     span = span_of(rows, card, situation)
     if isinstance(span, str):
         return span

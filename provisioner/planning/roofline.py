@@ -70,6 +70,8 @@ class Rates:
     """The engine's own work for each token that it makes: scheduling, sampling, sending."""
     request_seconds: float
     """The same for each request: its HTTP, its template, its tokens."""
+    arrival_seconds: float
+    """What a request waits in all beside its computing, until its first token is there: time, but nobody's work."""
 
 
 def reads_of(geometry: Geometry, weights_bytes: int, precision: str) -> Reads:
@@ -133,7 +135,7 @@ def first_token_seconds(reads: Reads, rates: Rates, prompt: float, ranks: int = 
     """The prompt of one request through the model, alone: computed, and no faster than the weights are read once."""
     read = reads.touched_bytes(prompt) / ranks / rates.bytes_per_second
     computed = max(prompt_seconds(reads, rates, prompt, ranks), read)
-    return computed + _fixed(reads, rates) + rates.request_seconds
+    return computed + _fixed(reads, rates) + rates.arrival_seconds
 
 
 def prompt_seconds(reads: Reads, rates: Rates, prompt: float, ranks: int = 1) -> float:

@@ -12,7 +12,7 @@ from tests.unit.planning.samples import CATALOG
 
 MODELS = ("qwen3-8b", "deepseek-r1-distill-qwen-32b", "qwen3-30b-a3b", "gpt-oss-120b", "deepseek-r1")
 CARDS = ("rtx4090-24g", "a100-sxm-80g", "h100-sxm-80g", "h20-3e-141g")
-IDEAL = Rates(1e12, 1e15, 1e15, 1e11, 0.0, 0.0, 0.0, 0.0, 0.0)
+IDEAL = Rates(1e12, 1e15, 1e15, 1e11, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def reads(model: str, precision: str = "bf16") -> Reads:

@@ -1,8 +1,10 @@
 """A plan's layout or split in, an estimate out; and the benchmark that holds such estimates against published figures."""
 
+from pathlib import Path
+
 import pytest
 
-from benchmarks.speed_accuracy import measure, summary
+from benchmarks.speed_accuracy import cases_of, measure, summary
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
 from provisioner.planning import sizing
@@ -17,6 +19,7 @@ from provisioner.planning.speed import Speed
 from tests.unit.planning.samples import CATALOG
 
 ROWS = CATALOG.speed_rows()
+LAB = Path(__file__).parents[3] / "benchmarks" / "lab_speeds.yaml"
 CASE = {
     "id": "made-up",
     "cls": "perf",
@@ -121,6 +124,18 @@ def test_the_benchmark_measures_what_a_case_tells_and_names_what_it_does_not() -
     }
     assert summary(rows)["median_ratio"] == round(rows[0].ratio, 3)
     assert summary([]) == {"figures": 0}
+
+
+def test_what_a_public_laboratory_measured_is_met() -> None:
+    """The rows were fitted to these runs; data that is changed for the sake of one case shows here in the others."""
+    rows, left_out = measure(cases_of(LAB), CATALOG)
+    found = summary(rows)
+    assert left_out == []
+    assert found["figures"] == 72
+    assert 0.9 < found["median_ratio"] < 1.1
+    assert found["median_factor"] < 1.25
+    assert found["p90_factor"] < 1.6
+    assert found["in_range"] > 0.85
 
 
 def test_figures_that_fall_with_the_number_of_requests_are_of_one_request() -> None:

@@ -11,14 +11,15 @@ from tests.unit.planning.samples import CATALOG
 ROWS = CATALOG.speed_rows()
 ENGINES = ("vllm", "sglang", "llamacpp", "ollama", "lmstudio", "ktransformers")
 SITUATIONS = [
-    Situation(engine, version, shape, precision, architecture, link)
-    for engine, version, shape, precision, architecture, link in product(
+    Situation(engine, version, shape, precision, architecture, link, mode)
+    for engine, version, shape, precision, architecture, link, mode in product(
         ENGINES,
         ("", "0.7.3", "0.11.0", "0.33.0"),
         ("dense", "mixture"),
         ("bf16", "fp8_block128", "awq", "q4_k_m", "ud_iq1_s"),
         ("sm70", "sm89", "sm90", "huawei ascend910b", "amd gfx942"),
         ("none", "nvlink", "xgmi", "pcie", "network"),
+        ("graphs", "eager"),
     )
 ]
 
@@ -40,7 +41,7 @@ def test_of_two_rows_that_hold_one_is_more_particular() -> None:
     """Else the answer would depend on the order of files."""
 
     def rank(row: SpeedRow) -> tuple[int, tuple[int, ...]]:
-        conditions = (row.engines, row.shapes, row.precisions, row.architectures, row.links)
+        conditions = (row.engines, row.shapes, row.precisions, row.architectures, row.links, row.modes)
         return sum(map(bool, conditions)), numbers(row.since)
 
     for situation in SITUATIONS:
