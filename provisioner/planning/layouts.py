@@ -7,7 +7,7 @@ tokens at TP 2 and 114,688 at PP 2, with 78 against 50 tokens/s (a public log of
 crawls (vllm-project/vllm#21524), and is proposed only when asked for.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Accelerator, Unknown
@@ -80,6 +80,15 @@ def layouts(
     for nodes in range(2, min(site.nodes, MOST_NODES) + 1):
         for kind in asked.ranked:
             yield from _over_nodes(asked, kind, nodes, geometry, tensor_across_nodes)
+
+
+def on_devices(site: Site, degrees: Degrees, devices: Collection[str]) -> Layout:
+    """One copy on just these devices, which somebody else has picked: all alike, and as many as the degrees take."""
+    chosen = tuple(card for card in site.cards if device_name(card) in devices)
+    found = kinds(chosen, site.assumed)
+    if len(found) != 1 or len(chosen) != len(devices) or len(chosen) * degrees.nodes != degrees.ranks:
+        raise ValueError(f"{degrees.ranks} like devices are needed, and these are {', '.join(sorted(devices))}")
+    return _layout(site, Cut(degrees), (_copy(found[0], chosen, min(degrees.tensor, len(chosen))),), degrees.nodes)
 
 
 class _Asked:

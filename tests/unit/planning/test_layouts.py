@@ -11,7 +11,7 @@ from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
 from provisioner.planning.islands import device_name, islands, usable
-from provisioner.planning.layouts import Layout, Site, key, layouts
+from provisioner.planning.layouts import Layout, Site, key, layouts, on_devices
 from tests.unit.planning.racks import (
     DENSE,
     GIB,
@@ -196,6 +196,19 @@ def test_sites_alike_have_one_key() -> None:
     assert key(Site(cards)) != key(Site(cards, nodes=2))
     assert key(Site(cards)) != key(Site(cards[:7]))
     assert len({key(Site(cards)), key(Site(with_free(cards, *range(8))))}) == 2
+
+
+def test_devices_that_somebody_else_picked_become_a_layout() -> None:
+    site = Site(RACKS["two-sockets-8x4090"])
+    layout = on_devices(site, Degrees(tensor=2, pipeline=2), ("nvidia:5", "nvidia:1", "nvidia:0", "nvidia:4"))
+    assert shape(layout) == "TP 2 PP 2: [0,1]+[4,5]"
+    assert layout.because == "TP 2 over PCIe switch 0,1 and 4,5; 2 stages of layers"
+
+
+@pytest.mark.parametrize("devices", [("nvidia:0",), ("nvidia:0", "nvidia:2"), ("nvidia:0", "nvidia:9")])
+def test_devices_that_cannot_be_one_copy_are_no_layout(devices: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="2 like devices are needed"):
+        on_devices(Site(RACKS["two-4090-two-3090"]), Degrees(tensor=2), devices)
 
 
 # Properties

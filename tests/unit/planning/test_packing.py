@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioner.model.load import Degrees
 from provisioner.model.record import replace
 from provisioner.planning.islands import FABRIC, MACHINE, NUMA, SWITCH
-from provisioner.planning.packing import Device, Item, Option, Packed, Placed, devices_of, pack
+from provisioner.planning.layouts import Site, layouts, on_devices
+from provisioner.planning.packing import Device, Item, Option, Packed, Placed, devices_of, option_of, pack
 from provisioner.planning.unplaced import Unplaced, explain
-from tests.unit.planning.racks import GIB, RACKS, with_free
+from tests.unit.planning.racks import DENSE, GIB, RACKS, divides, shape, with_free
 
 Score = tuple[int, float, int, int]
 
@@ -168,6 +170,18 @@ def test_a_model_that_does_not_fit_beside_the_others_says_so_and_what_helps() ->
 def test_a_model_that_does_not_fit_at_all_says_what_it_lacks(options: tuple[Option, ...], expected: Unplaced) -> None:
     items = [Item("a", options)]
     assert explain(items, EIGHT, pack(items, EIGHT)) == (expected,)
+
+
+def test_layouts_of_two_models_are_packed_and_become_layouts_again() -> None:
+    site = Site(with_free(RACKS["two-sockets-8x4090"], *[23] * 8))
+    found = {layout.degrees: layout for layout in layouts(site, DENSE, divides(), 1)}
+    items = [
+        Item("large", (option_of(found[Degrees(tensor=4)], 20 * GIB, 1, reach=NUMA),)),
+        Item("small", (option_of(found[Degrees(tensor=2)], 20 * GIB, 2), option_of(found[Degrees()], 15 * GIB, 1))),
+    ]
+    large, small = pack(items, devices_of(site.cards)).placed
+    assert shape(on_devices(site, Degrees(tensor=4), large.devices)) == "TP 4: [0-3]"
+    assert shape(on_devices(site, Degrees(tensor=2), small.devices)) == "TP 2: [4,5]"
 
 
 def test_a_machine_without_devices_places_nothing() -> None:
