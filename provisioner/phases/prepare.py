@@ -49,15 +49,16 @@ class Ground:
 
 
 def look(spec: Spec, store: "Store", place: Place) -> Ground:
-    """This machine as it is now. Nothing is changed, and no network is asked."""
-    from provisioner.phases.survey import survey
+    """This machine as it is now. Nothing is changed, and no network is asked, but for a model that only a hub knows."""
+    from provisioner.phases.survey import survey, with_hub
     from provisioner.weights.shelf import shelf
     from provisioner.world.units import service_manager
 
     standing = survey(store, place)
     facts = facts_here()
     books = catalog.load_catalog()
-    plan = make_plan(spec, facts, books, shelf(spec, store, place), place, in_force(standing, place))
+    at_hand = with_hub(spec, shelf(spec, store, place), books)
+    plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place))
     plan = _named_folder(plan, spec)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
@@ -77,9 +78,11 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
 
 def elsewhere(spec: Spec, hardware: str, place: Place) -> Ground:
     """Another machine, known by its facts alone: nothing stands there yet."""
+    from provisioner.phases.survey import with_hub
+
     books = catalog.load_catalog()
     facts = facts_given(hardware, books)
-    plan = make_plan(spec, facts, books, Shelf(), place)
+    plan = make_plan(spec, facts, books, with_hub(spec, Shelf(), books), place)
     return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
 
 

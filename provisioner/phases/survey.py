@@ -5,6 +5,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from provisioner.catalog import Catalog
 from provisioner.documents import decode
 from provisioner.errors import Refused
 from provisioner.model.plan import Plan
@@ -57,14 +58,17 @@ def is_repository(model: str) -> bool:
     return words and not model.lower().endswith(".gguf") and not os.path.exists(model)
 
 
-def with_hub(spec: Spec, shelf: Shelf) -> Shelf:
-    """The shelf, and on it what a hub has of a model that only it knows: headers and sizes; no weights are fetched.
+def with_hub(spec: Spec, shelf: Shelf, books: Catalog) -> Shelf:
+    """The shelf, and on it what a hub has of a model that the catalog does not know: headers and sizes, no weights.
 
-    The caller decides that the catalog does not know the model; the network is asked once a run.
+    It is asked once a run.
     """
+    if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
+        return shelf
+    from provisioner.planning.names import lookup
     from provisioner.weights import hubs
 
-    if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
+    if lookup(books, spec.model) is not None:
         return shelf
     found = _asked(hubs.check_source(spec.source or hubs.HUGGINGFACE), spec.model, spec.precision or "")
     return replace(

@@ -146,7 +146,7 @@ def _from_header(header: GgufHeader, files: tuple[LocalFile, ...], shelf: Shelf)
         id=_plain(name),
         title=header.name or name,
         precision=header.quantization,
-        geometry=geometry_of(header),
+        geometry=header.geometry or geometry_of(header),
         parameters=header.parameters,
         active_parameters=max(1, int(header.parameters * active)),
         context=header.context,

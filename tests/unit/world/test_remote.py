@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.catalog import load_catalog
 from provisioner.errors import RunFailed, UserError
 from provisioner.model.facts import Unknown
 from provisioner.model.spec import Spec
@@ -234,10 +235,12 @@ def test_a_folder_of_this_machine_is_no_repository(tmp_path: Path) -> None:
         assert not is_repository("a/b")
 
 
-def test_the_shelf_gets_what_the_hub_has(hub: Hub) -> None:
-    full = with_hub(Spec(model="org/Tiny", source=hub.url), Shelf())
+def test_the_shelf_gets_what_only_the_hub_has(hub: Hub) -> None:
+    books = load_catalog()
+    full = with_hub(Spec(model="org/Tiny", source=hub.url), Shelf(), books)
     assert [one.path for one in full.folders] == ["org/Tiny"]
     asked = len(hub.asked)
-    assert with_hub(Spec(model="org/Tiny", source=hub.url), Shelf()) == full
+    assert with_hub(Spec(model="org/Tiny", source=hub.url), Shelf(), books) == full
+    for known in ("qwen3-8b", "Qwen/Qwen3-8B", "/data/Tiny"):
+        assert with_hub(Spec(model=known, source=hub.url), Shelf(), books) == Shelf()
     assert len(hub.asked) == asked
-    assert with_hub(Spec(model="qwen3-8b", source=hub.url), Shelf()) == Shelf()
