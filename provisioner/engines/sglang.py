@@ -1,12 +1,16 @@
 """SGLang, an OpenAI-compatible server for safetensors models: `python -m sglang.launch_server`."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.engines._flags import rendered
 from provisioner.engines._sglang_memory import usage
 from provisioner.engines._sglang_rules import refuses
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.measured import Measured
 
 OPTIONS = (
     "tp-size", "pp-size", "dp-size", "ep-size", "enable-dp-attention", "nnodes", "node-rank", "dist-init-addr",
@@ -37,6 +41,12 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
+def read_back(log: str, metrics: str) -> "Measured":
+    from provisioner.engines import _sglang_readback
+
+    return _sglang_readback.read_back(log, metrics)
+
+
 ENGINE = Engine(
     name="sglang",
     title="SGLang",
@@ -49,4 +59,5 @@ ENGINE = Engine(
     options=OPTIONS,
     refuses=refuses,
     usage=usage,
+    read_back=read_back,
 )
