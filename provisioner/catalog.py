@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from provisioner.documents import decode
 from provisioner.errors import BadInput
@@ -90,9 +90,11 @@ class Catalog:
 
     def speed_rows(self) -> "tuple[SpeedRow, ...]":
         """All that is known of engines' speed: few rows, and which of them hold depends on all the rest."""
-        from provisioner.model.speed import SpeedRow
+        from provisioner.model.speed import row_of
 
-        return tuple(cast(SpeedRow, self._entry(SpeedRow, "speed row", self.speed, name)) for name in self.speed)
+        if "speed rows" not in self.decoded:
+            self.decoded["speed rows"] = tuple(row_of(cast(Mapping[str, Any], raw)) for raw in self.speed.values())
+        return cast("tuple[SpeedRow, ...]", self.decoded["speed rows"])
 
     def _entry(self, kind: type, title: str, entries: Mapping[str, object], name: str) -> object:
         if name not in entries:

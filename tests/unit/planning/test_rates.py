@@ -4,6 +4,7 @@ from itertools import combinations, product
 
 import pytest
 
+from provisioner.documents import decode
 from provisioner.model.speed import SpeedRow
 from provisioner.planning.rates import RATE_NAMES, Situation, holds, numbers, pick, values_of
 from tests.unit.planning.samples import CATALOG
@@ -30,6 +31,10 @@ def test_a_row_is_ordered_and_has_a_source(row: SpeedRow) -> None:
     for name, (low, usual, high) in row.values.items():
         assert 0 <= low <= usual <= high, name
         assert high <= 1 or not name.endswith(("share", "gain")), name
+
+
+def test_rows_come_out_as_the_general_decoder_reads_them() -> None:
+    assert [decode(SpeedRow, raw) for raw in CATALOG.speed.values()] == list(ROWS)
 
 
 def test_for_every_engine_on_every_device_all_is_known() -> None:
