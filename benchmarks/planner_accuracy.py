@@ -18,9 +18,11 @@ from benchmarks.accuracy.cases import Case, read
 from benchmarks.accuracy.predict import Prediction, predict
 from benchmarks.accuracy.score import Row, row, summary
 from provisioner.catalog import Catalog, load_catalog
+from provisioner.errors import UserError
 from provisioner.model.load import Card
 
 GIB = 1 << 30
+FORESEEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, StopIteration, OSError, UserError)
 
 
 def rows_of(catalog: Catalog, cases: Sequence[Case], apart: bool = False) -> list[Row]:
@@ -38,7 +40,7 @@ def _predicted(catalog: Catalog, case: Case, before: Card | None, without: str) 
     """A case that nobody foresaw must not keep the others from being counted."""
     try:
         return predict(catalog, case, before, without)
-    except (ValueError, KeyError, TypeError, ArithmeticError, IndexError, StopIteration) as error:
+    except FORESEEN as error:
         return Prediction(unknown=f"not to be computed: {type(error).__name__}: {error}")
 
 

@@ -29,6 +29,12 @@ def card_of(catalog: Catalog, text: str, before: Card | None, usable_gib: float 
     return Card(card.vendor, card.name, size, size, card.architecture)
 
 
+def count_of(text: str) -> int:
+    """`8x H100`, `8 GPUs`, `22 GB x2`; 1 where no count is said."""
+    found = re.search(r"^\s*(\d+)\s*(?:[x×]|gpus?\b)|[x×]\s*(\d+)\s*$", text, re.IGNORECASE)
+    return int(found[1] or found[2]) if found else 1
+
+
 def _named(catalog: Catalog, text: str) -> Card | None:
     for words in _readings(text):
         found = named(catalog, words)
@@ -87,7 +93,14 @@ def _sized(catalog: Catalog, text: str) -> Card | None:
     return Card(vendor, text, size, size, "")
 
 
-_VENDORS = (("ascend", "huawei"), ("910", "huawei"), ("hygon", "hygon"), ("bw1", "hygon"), ("mi3", "amd"), ("amd", "amd"))
+_VENDORS = (
+    ("ascend", "huawei"),
+    ("910", "huawei"),
+    ("hygon", "hygon"),
+    ("bw1", "hygon"),
+    ("mi3", "amd"),
+    ("amd", "amd"),
+)
 
 
 def _like(catalog: Catalog, vendor: str, nominal: float) -> int:

@@ -30,29 +30,45 @@ def engine_of(text: str, source: str, entry: EngineEntry | None) -> Engine:
     """An engine that is not named is taken to be vLLM, which all layouts of the cards in question are for."""
     lower = text.lower()
     name = next((name for name, pattern in NAMES if re.search(pattern, lower)), "")
+    name = name or "vllm"
+    releases = dict(entry.releases) if entry is not None else {}
+    day = _day(lower) or _day(source.lower()) or (_day_of_issue(source, entry) if entry is not None else "")
     said = _version(lower, name)
     if said:
-        return Engine(name or "vllm", said, "as stated")
-    day = _day(lower) or _day(source.lower()) or (_day_of_issue(source, entry) if entry else "")
-    if day and entry is not None and entry.releases:
-        return Engine(name or "vllm", _released_by(day, dict(entry.releases)), f"the newest of {day}")
-    return Engine(name or "vllm", "", "")
+        return Engine(name, _patch(said, day, releases), "as stated")
+    if day and releases:
+        return Engine(name, _released_by(day, releases), f"the newest of {day}")
+    return Engine(name, "", "")
 
 
 def name_of(text: str) -> str:
+    """VLLM where none is named."""
     lower = text.lower()
     return next((name for name, pattern in NAMES if re.search(pattern, lower)), "vllm")
 
 
+def is_named(text: str) -> bool:
+    return any(re.search(pattern, text.lower()) for _, pattern in NAMES)
+
+
 def _version(text: str, name: str) -> str:
-    """The number right after the engine's own name; a digit that is an `x` stands for the middle of its decade."""
-    pattern = rf"{dict(NAMES).get(name, 'vllm')}(?:-cpu|-[a-z]+)?\s*[~v(]*\s*(\d+\.\d*x?(?:\.(?:\d+|x))?)"
-    found = re.search(pattern, text)
+    """The number after the engine's own name, of two the later; an `x` for a digit stands for the middle of its decade."""
+    number = r"\d+\.\d*x?(?:\.(?:\d+|x))?"
+    found = re.search(rf"(?:{dict(NAMES)[name]})(?:-[a-z]+)?\s*[~v(]*\s*({number})(?:\s*[-/]\s*({number}))?", text)
     if not found:
         return ""
-    version = re.sub(r"(?<=\d)x$", "5", found[1]).rstrip(".")
-    version = version.removesuffix(".x")
-    return version if version.count(".") > 1 else f"{version}.{LATEST_PATCH}"
+    version = re.sub(r"(?<=\d)x$", "5", found[2] or found[1])
+    return version.removesuffix(".x").rstrip(".")
+
+
+def _patch(version: str, day: str, releases: dict[str, str]) -> str:
+    """A series is the newest of it that was out by the day, where one is known, else its last."""
+    if version.count(".") > 1:
+        return version
+    series = {one: released for one, released in releases.items() if one.startswith(f"{version}.")}
+    if day and any(released <= day for released in series.values()):
+        return _released_by(day, series)
+    return f"{version}.{LATEST_PATCH}"
 
 
 def _day(text: str) -> str:

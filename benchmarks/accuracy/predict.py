@@ -19,6 +19,8 @@ GIB = 1 << 30
 ENGINES: Mapping[str, Engine] = {"vllm": vllm.ENGINE, "sglang": sglang.ENGINE}
 CPU_CACHE_GIB = 4
 """`VLLM_CPU_KVCACHE_SPACE` of releases that have a fixed default."""
+OFFERED_CONTEXT = 8192
+"""Of an appliance that is only described: nobody started an engine there with a context of its own."""
 NO_CARD = Card("", "", 0, 0, "")
 Constants = Mapping[str, tuple[Constant, ...]]
 
@@ -61,13 +63,13 @@ def predict(catalog: Catalog, case: Case, before: Card | None, without: str = ""
     """`without` names a case whose figures must not be used: rows of constants that rest on it alone are left out."""
     if case.problem:
         return Prediction(unknown=case.problem)
-    name = engines.name_of(case.engine)
-    name = "sglang" if name == "ktransformers" else name
+    named = engines.name_of(case.engine)
+    name = "sglang" if named == "ktransformers" else named
     if name not in ENGINES:
         return Prediction(unknown=f"{name} claims no share of a device: its arithmetic has tests of its own")
     entry = catalog.engine(name)
     engine = engines.engine_of(case.engine, case.source, entry)
-    found = subject.subject_of(catalog, case)
+    found = subject.subject_of(catalog, case, on_host=named == "ktransformers")
     if isinstance(found, str):
         return Prediction(unknown=found)
     card = cards.card_of(catalog, case.gpu, before, case.number("usable_gib"))
@@ -90,8 +92,12 @@ def _run(
     case: Case, found: subject.Subject, engine: engines.Engine, constants: Constants, card: Card | None
 ) -> Run | str:
     context = case.count("max_model_len", "context_length", "context", "max_seq_len") or found.context
+    if not engines.is_named(case.engine):
+        context = min(context, OFFERED_CONTEXT)
     if not context:
-        return "neither the case nor the catalog says a context"
+        if found.bytes:
+            return "neither the case nor the catalog says a context"
+        context = OFFERED_CONTEXT
     if not pick(constants, "latent_cache", engine.version, card or NO_CARD, Degrees()).value:
         geometry = kv.uncompressed(found.geometry)
         found = subject.Subject(geometry, found.precision, found.bytes, found.context, found.drafter)
@@ -103,7 +109,7 @@ def _degrees(case: Case) -> Degrees:
     tensor = case.count("tp", "tensor_parallel_size", "tp_size")
     pipeline = case.count("pp", "pipeline_parallel_size", "pp_size") or 1
     data = case.count("dp", "data_parallel_size", "dp_size") or 1
-    cards_left = max(1, case.gpus // (pipeline * data))
+    cards_left = max(1, (case.gpus or cards.count_of(case.gpu)) // (pipeline * data))
     return Degrees(
         tensor=tensor or cards_left,
         pipeline=pipeline,
@@ -129,15 +135,14 @@ def _on_host(run: Run) -> Prediction:
 def _judged(run: Run, name: str, card: Card | None) -> Prediction:
     loads = stage_loads(run, run.degrees)
     refusal = ENGINES[name].refuses(loads[0])
-    if card is None:
+    if card is None or not run.subject.bytes:
         return _by_rules(run, refusal)
     tight = _tightest(run, name, loads)
     verdict, cause = _verdict(refusal, tight, name, loads[0])
-    unknown = "" if run.engine.basis else "the engine's version is not said"
     return Prediction(
         verdict=verdict,
         cause=cause,
-        memory_unknown=unknown,
+        memory_unknown=_unknown(run),
         version=run.engine.version,
         weights_bytes=max(load.weights_bytes for load in loads),
         pool_bytes=tight.kv_bytes,
@@ -150,10 +155,22 @@ def _judged(run: Run, name: str, card: Card | None) -> Prediction:
     )
 
 
+def _unknown(run: Run) -> str:
+    """Why the figures of the cache do not count."""
+    if not run.engine.basis:
+        return "the engine's version is not said"
+    if not pick(run.constants, "figures_known", run.engine.version, run.card, run.degrees).value:
+        return f"nothing is known of what releases as old as {run.engine.version} take for themselves"
+    return "" if kv.has_law(run.subject.geometry) else "the cache of this architecture has no law for each token"
+
+
 def _by_rules(run: Run, refusal: str) -> Prediction:
     if refusal:
         return Prediction("config-error", refusal, memory_unknown="no card is said", version=run.engine.version)
-    return Prediction(unknown=f"no card and no size is said: `{run.case.gpu}`", version=run.engine.version)
+    missing = (
+        f"no card and no size is said: `{run.case.gpu}`" if run.subject.bytes else "the model's shape is not known"
+    )
+    return Prediction(unknown=missing, version=run.engine.version)
 
 
 def _verdict(refusal: str, tight: pool.Pool, name: str, load: Load) -> tuple[str, str]:
@@ -199,11 +216,18 @@ def _load(run: Run, degrees: Degrees, stage: int, weights: int) -> Load:
         batched_tokens=case.count("max_num_batched_tokens", "chunked_prefill_size") or default("batched_tokens"),
         version=version,
         eager=case.says("enforce_eager", "eager", "disable_cuda_graph"),
-        utilization=case.number("util", "gpu_memory_utilization", "mem_fraction_static"),
+        utilization=_share(case.number("util", "gpu_memory_utilization", "mem_fraction_static")),
         stage=stage,
         drafting=bool(run.subject.drafter_bytes),
         constants=run.constants,
     )
+
+
+def _share(value: float | None) -> float | None:
+    """A share may be written in percent; one that makes no sense is left to the engine's default."""
+    if value is None or value <= 0 or value > 100:
+        return None
+    return value / 100 if value > 1 else value
 
 
 def _required(run: Run, name: str, load: Load) -> int:

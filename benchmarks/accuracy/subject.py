@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.accuracy.cases import Case
 from provisioner.catalog import Catalog
 from provisioner.model.catalog import Geometry, ModelEntry
-from provisioner.planning import checkpoints, drafting, names
+from provisioner.model.record import replace
+from provisioner.planning import checkpoints, drafting, names, sharding
 
 WEIGHS = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|GB)\b")
 FOUR_BITS = ("awq", "gptq", "w4a16", "int4", "nvfp4", "mxfp4")
@@ -33,18 +34,26 @@ class Subject:
         return drafting.weights_bytes(self.geometry, self.drafter)
 
 
-def subject_of(catalog: Catalog, case: Case) -> Subject | str:
-    """The model by its name, else by a config.json that the case points to; a text says why it is not to be known."""
+def subject_of(catalog: Catalog, case: Case, on_host: bool = False) -> Subject | str:
+    """The model by its name, else by a config.json that the case points to; a text says why it is not to be known.
+
+    `on_host`: the experts stay in the host's memory, as KTransformers keeps them. A shape that is only known in part has
+    no bytes, and can still break a rule.
+    """
     named = names.lookup(catalog, case.model) if case.model else None
     if named is None:
         return _from_config(case)
     entry = named.entry
     if not entry.architecture.layers or not entry.architecture.vocab:
-        return f"the catalog does not know the whole shape of {entry.id}"
+        return Subject(entry.architecture, named.precision or "bf16", 0, entry.context, "")
     precision = _precision(entry, case, named.precision)
     size = _stated_bytes(case) or _bytes(entry, precision)
     if size is None:
         return f"no checkpoint of {entry.id} in {precision} is known, nor how it is made"
+    if on_host:
+        precision = precision if precision in checkpoints.SCHEMES else "bf16"
+        size -= sharding.tensors(entry.architecture, size, precision).experts
+        return Subject(replace(entry.architecture, experts=0, dense_layers=0), precision, size, entry.context, "")
     return Subject(entry.architecture, precision, size, entry.context, _drafter(case))
 
 

@@ -187,6 +187,11 @@ def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int) ->
     return -(-group.layers // layout.size) * each
 
 
+def has_law(geometry: Geometry) -> bool:
+    """Whether bytes for each token are known: of compressed sparse attention (DeepSeek V4) they depend on the context."""
+    return "compressed" not in geometry.kind
+
+
 def uncompressed(geometry: Geometry) -> Geometry:
     """The same model for an engine that does not know latent attention: keys and values of every head, padded to 256.
 
