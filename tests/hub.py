@@ -42,10 +42,16 @@ class Faults:
     """Sent instead of the list of files."""
 
 
+def git_hash(data: bytes) -> str:
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+
+
 @dataclass
 class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     """By `owner/name/path`."""
+    plain: tuple[str, ...] = ()
+    """Files that are kept without a sha256, by name: git's own hash is all that is listed of them."""
     faults: Faults = field(default_factory=Faults)
     sent: int = 0
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -66,6 +72,9 @@ class Hub:
             if name.startswith(f"{repository}/"):
                 entry = {"oid": self.sha256(name), "size": len(data), "pointerSize": 134}
                 path = name.removeprefix(f"{repository}/")
+                if path in self.plain:
+                    found.append({"type": "file", "oid": git_hash(data), "size": len(data), "path": path})
+                    continue
                 found.append({"type": "file", "oid": "1" * 40, "size": len(data), "path": path, "lfs": entry})
         return found
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 from provisioner.catalog import Catalog
 from provisioner.documents import decode
 from provisioner.errors import Refused
-from provisioner.model.plan import Plan
+from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.model.spec import Spec
-from provisioner.model.weights import Shelf
+from provisioner.model.weights import CheckpointFolder, Shelf
 from provisioner.rendering import digest_of, drafts_of
 from provisioner.world import processes, units
 from provisioner.world.store import FOLDERS, Store
@@ -73,9 +73,17 @@ def with_hub(spec: Spec, shelf: Shelf, books: Catalog) -> Shelf:
     found = _asked(hubs.check_source(spec.source or hubs.HUGGINGFACE), spec.model, spec.precision or "")
     return replace(
         shelf,
-        folders=(*shelf.folders, *found.folders),
+        folders=(*shelf.folders, *(_with_hashes(folder, shelf.offered) for folder in found.folders)),
         local=(*shelf.local, *found.local),
         offered=(*shelf.offered, *found.offered),
+    )
+
+
+def _with_hashes(folder: CheckpointFolder, offered: tuple[WeightFile, ...]) -> CheckpointFolder:
+    """Hashes of small files that were learned since the folder was looked at."""
+    known = {file.origin: file.sha256 for file in offered}
+    return replace(
+        folder, files=tuple(replace(file, sha256=file.sha256 or known.get(file.origin)) for file in folder.files)
     )
 
 
