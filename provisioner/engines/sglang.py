@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from provisioner.model.measured import Measured
 
 OPTIONS = (
-    "tp-size", "pp-size", "dp-size", "ep-size", "enable-dp-attention", "nnodes", "node-rank", "dist-init-addr",
-    "mem-fraction-static", "max-running-requests", "chunked-prefill-size", "kv-cache-dtype", "dtype", "quantization",
-    "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "disable-cuda-graph",
+    "tp-size", "pp-size", "dp-size", "ep-size", "attn-dp-size", "nnodes", "node-rank", "dist-init-addr",
+    "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
+    "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "cuda-graph-backend-decode",
+    "cuda-graph-backend-prefill",
 )  # fmt: skip
-"""Flags whose values are planned for each machine, in `Service.options`."""
+"""Flags whose values are planned for each machine, in `Service.options`.
 
-SWITCHES = ("enable-dp-attention", "disable-cuda-graph")
+`--enable-dp-attention` and `--disable-cuda-graph` are read by 0.5.23 with a warning; what stands here has replaced them.
+"""
 
 
 def command(service: Service) -> list[str]:
@@ -32,7 +34,7 @@ def command(service: Service) -> list[str]:
         "--port", str(service.port),
         "--context-length", str(service.context),
         "--enable-metrics",
-        *rendered(options, OPTIONS, SWITCHES),
+        *rendered(options, OPTIONS),
     ]  # fmt: skip
 
 
