@@ -7,6 +7,7 @@ from provisioner.accelerators._reading import (
     BARE,
     GENERATIONS,
     address,
+    distinct,
     document,
     objects,
     size,
@@ -85,8 +86,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
             for index, (place, folder) in enumerate(drawing)
         )
     if tool:
-        found = (_told_only(at, place, each) for at, (place, each) in enumerate(sorted(tool.items())))
-        return tuple(sorted(found, key=lambda each: each.index))
+        return distinct([_told_only(at, place, each) for at, (place, each) in enumerate(sorted(tool.items()))])
     raise CannotAsk(f"the amdgpu driver shows no device, and {why(answers, STATIC, LIST)}")
 
 

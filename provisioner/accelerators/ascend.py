@@ -71,7 +71,7 @@ def _chips(rows: Sequence[tuple[str, ...]]) -> list[_Chip]:
             continue
         numbers = [whole(each) for each in lower]
         npu, chip = (whole(upper[0]) if upper else None), (numbers[0] if numbers else None)
-        if npu is not None and chip is not None:
+        if npu is not None and chip is not None and all((each.npu, each.chip) != (npu, chip) for each in found):
             used, total = _memory(second[2])
             physical = numbers[1] if len(numbers) > 1 else None
             found.append(_Chip(npu, chip, physical, " ".join(upper[1:]), first[1], address(second[1]), used, total))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from provisioner.accelerators._reading import BARE, address, size, tables, told, whole, why
+from provisioner.accelerators._reading import BARE, address, distinct, size, tables, told, whole, why
 from provisioner.model.answers import last
 from provisioner.model.facts import (
     Accelerator,
@@ -37,7 +37,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
         raise CannotAsk("the xpu-smi that is installed is not Kunlunxin's: its banner names no XPU-RT")
     rows = [*tables(output.splitlines())]
     version = DRIVER.search(output)
-    found = tuple(_devices(answers, rows, version[1] if version else None))
+    found = distinct(_devices(answers, rows, version[1] if version else None))
     if not found:
         raise CannotAsk(why(answers, INFO))
     return found

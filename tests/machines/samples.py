@@ -208,6 +208,38 @@ Tue Dec 23 16:24:21 2025
 """  # noqa: W291
 """Project-HAMi/HAMi#1548: a card with one virtual function, which holds half of its memory."""
 
+METAX_C550 = """\
+mx-smi  version: 2.2.4
+
+=================== MetaX System Management Interface Log ===================
+Timestamp                                         : Tue Jul 29 12:16:08 2025
+
+Attached GPUs                                     : 2
++---------------------------------------------------------------------------------+
+| MX-SMI 2.2.4                        Kernel Mode Driver Version: 2.15.9          |
+| MACA Version: 2.32.0.6              BIOS Version: 1.25.1.0                      |
+|------------------------------------+---------------------+----------------------+
+| GPU         NAME                   | Bus-id              | GPU-Util             |
+| Temp        Pwr:Usage/Cap          | Memory-Usage        | GPU-State            |
+|====================================+=====================+======================|
+| 0           MetaX C550             | 0000:0f:00.0        | 0%                   |
+| 29C         53W / 450W             | 858/65536 MiB       | Available            |
++------------------------------------+---------------------+----------------------+
+| 1           MetaX C550             | 0000:34:00.0        | 0%                   |
+| 29C         53W / 450W             | 858/65536 MiB       | Available            |
++------------------------------------+---------------------+----------------------+
+"""
+"""PaddlePaddle/ERNIE, the training guide for MetaX (mx-smi 2.2.4), cut to two cards."""
+METAX_OLD = """\
+| MX-SMI 2.1.6                        Kernel Mode Driver Version: 2.5.014         |
+| GPU         NAME                   | Bus-id              | GPU-Util             |
+| Temp        Power                  | Memory-Usage        |                      |
+|====================================+=====================+======================|
+| 0           MXC550                 | 0000:2a:00.0        | 0%                   |
+| 31C         44W                    | 810/65536 MiB       |                      |
+"""
+"""PaddlePaddle/PaddleNLP, the guide for C550 (mx-smi 2.1.6): another name, no state."""
+
 INTEL_DISCOVERY = """\
 {
     "device_list": [

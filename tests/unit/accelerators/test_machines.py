@@ -58,7 +58,7 @@ def devices(facts: HostFacts) -> dict[str, list[Accelerator]]:
     [
         ("mi300x8", {"amd-smi"}), ("mi300x-cpx", {"amd-smi"}), ("ascend-910b4x2", {"npu-smi"}), ("ascend-910c", {"npu-smi"}),
         ("ascend-without-tool", {"npu-smi"}), ("k100-ai-x2", {"hy-smi"}), ("p800", {"xpu-smi", "xpu_smi"}), ("arc-b570", {"xpu-smi"}),
-        ("apple-m4-max", {"sysctl"}), ("intel-graphics", set()), ("small-vm", set()), ("h200x8", set()), ("gpu-without-driver", set()),
+        ("apple-m4-max", {"sysctl"}), ("c550x2", {"mx-smi"}), ("intel-graphics", set()), ("small-vm", set()), ("h200x8", set()), ("gpu-without-driver", set()),
     ],
 )  # fmt: skip
 def test_a_tool_is_only_started_where_its_device_is_seen(name: str, programs: set[str]) -> None:
@@ -79,6 +79,7 @@ def test_a_tool_is_only_started_where_its_device_is_seen(name: str, programs: se
         ("p800", "kunlun", ["kunlun-p800", None]),
         ("arc-b570", "intel", ["arc-b570-10g", None]),
         ("apple-m4-max", "apple", ["apple-m4-max"]),
+        ("c550x2", "metax", ["metax-c550"] * 2),
     ],
 )
 def test_the_catalog_knows_what_the_tools_call_them(name: str, vendor: str, expected: list[str | None]) -> None:
@@ -185,7 +186,7 @@ def test_every_tool_that_hangs_leaves_the_other_facts() -> None:
 @pytest.mark.parametrize("vendor", sorted(VENDORS))
 def test_every_maker_says_how_a_program_is_limited_to_some_devices(vendor: str) -> None:
     variables = {"amd": "ROCR_VISIBLE_DEVICES", "apple": "", "ascend": "ASCEND_RT_VISIBLE_DEVICES", "hygon": "HIP_VISIBLE_DEVICES",
-                 "intel": "ZE_AFFINITY_MASK", "kunlun": "XPU_VISIBLE_DEVICES", "nvidia": "CUDA_VISIBLE_DEVICES"}  # fmt: skip
+                 "intel": "ZE_AFFINITY_MASK", "metax": "CUDA_VISIBLE_DEVICES", "kunlun": "XPU_VISIBLE_DEVICES", "nvidia": "CUDA_VISIBLE_DEVICES"}  # fmt: skip
     assert VENDORS[vendor].visible_devices == variables[vendor]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from provisioner.accelerators import _kfd, _reading, amd, apple, ascend, hygon, intel, kunlun
+from provisioner.accelerators import _kfd, _reading, amd, apple, ascend, hygon, intel, kunlun, metax
 from provisioner.model.facts import Accelerator, CannotAsk, DeviceProcess, Link, Unknown
 from tests.machines import samples
 
@@ -275,6 +275,19 @@ def test_one_name_for_two_programs() -> None:
         )
 
 
+def test_metax_in_both_forms() -> None:
+    found = metax.parse({metax.INFO: samples.METAX_C550})
+    assert short(found) == [
+        (0, "MetaX C550", 65536, 64678, "0000:0f:00.0"),
+        (1, "MetaX C550", 65536, 64678, "0000:34:00.0"),
+    ]
+    assert (found[0].driver, isinstance(found[0].processes, Unknown)) == ("2.15.9", True)
+    used = "| Process: |\n|  GPU   PID   Process Name   GPU Memory |\n|  0   4711   /opt/conda/bin/python3   57344 |\n"
+    (old,) = metax.parse({metax.INFO: samples.METAX_OLD + used})
+    assert short((old,)) == [(0, "MXC550", 65536, 64726, "0000:2a:00.0")]
+    assert old.processes == (DeviceProcess(4711, "python3", 57344 * MIB),)
+
+
 def test_intel_of_version_one_names_cards_that_its_driver_does_not_know() -> None:
     (found,) = intel.parse({intel.DEVICES: samples.INTEL_DISCOVERY})
     assert short((found,)) == [(0, "Intel(R) Arc(TM) Pro B60 Graphics", 24480, 24268, "0000:17:00.0")]
@@ -322,7 +335,7 @@ def test_a_mac_with_another_makers_processor_has_none() -> None:
     assert apple.parse({apple.CHIP: "hw.memsize: 17179869184\nmachdep.cpu.brand_string: Intel(R) Core(TM) i7\n"}) == ()
 
 
-MODULES = (amd, apple, ascend, hygon, intel, kunlun)
+MODULES = (amd, apple, ascend, hygon, intel, kunlun, metax)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -343,7 +356,7 @@ def test_a_tool_that_tells_nothing_is_quoted(module: object, output: str | Unkno
     commands = [
         value for name, value in vars(module).items() if name.isupper() and isinstance(value, str) and " " in value
     ]
-    commands += [kunlun.INFO, kunlun.OLD_INFO]
+    commands += [kunlun.INFO, kunlun.OLD_INFO, metax.INFO]
     with pytest.raises(CannotAsk) as refusal:
         module.parse(dict.fromkeys(commands, output))  # type: ignore[attr-defined]  # Each module has one.
     assert reason in str(refusal.value) or module in (intel, kunlun)
