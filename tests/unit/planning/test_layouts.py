@@ -162,6 +162,7 @@ def test_strength_decides_between_kinds_where_it_is_known() -> None:
 def test_modified_cards_with_the_name_of_others_are_another_kind() -> None:
     cards = [card(0), card(1), replace(card(2), memory_bytes=48 * GIB, free_bytes=47 * GIB)]
     assert shape(first_that_fits(Site(linked(cards, lambda _a, _b: "PHB")), 40)) == "TP 1: [2]"
+    assert first_that_fits(Site(with_free(cards[1:], 23, 23)), 40) is None
 
 
 def test_no_cards_no_layouts() -> None:

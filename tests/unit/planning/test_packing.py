@@ -184,6 +184,34 @@ def test_layouts_of_two_models_are_packed_and_become_layouts_again() -> None:
     assert shape(on_devices(site, Degrees(tensor=2), small.devices)) == "TP 2: [4,5]"
 
 
+def test_one_switch_is_broken_into_rather_than_two() -> None:
+    devices = devices_of(with_free(RACKS["two-sockets-8x4090"], 20, 23, 20, 23, 23, 23, 23, 23))
+    assert placed(pack([Item("a", (option(1, 20),)), Item("b", (option(1, 20),))], devices)) == {"a": "0", "b": "1"}
+
+
+def test_the_fuller_device_is_left_alone_where_the_other_holds_both() -> None:
+    devices = devices_of(with_free(RACKS["one-switch-4xl40s"][:2], 12, 20))
+    assert placed(pack([Item("a", (option(1, 12),)), Item("b", (option(1, 8),))], devices)) == {"a": "1", "b": "1"}
+
+
+def test_two_devices_are_worth_more_to_the_second_model() -> None:
+    """The first ways that are tried leave the machine as full, and bring less."""
+    items = [
+        Item("a", (option(2, 40, 5), option(1, 40, 4))),
+        Item("b", (option(2, 40, 9), option(1, 40, 1))),
+        Item("c", (option(1, 40),)),
+    ]
+    packed = pack(items, devices_of(RACKS["one-switch-4xl40s"]))
+    assert {one.name: one.option.count for one in packed.placed} == {"a": 1, "b": 2, "c": 1}
+
+
+def test_two_models_of_little_value_are_more_than_one_of_much() -> None:
+    devices = devices_of(with_free(RACKS["one-switch-4xl40s"][:1], 12))
+    wanted = {"z": (11, 6), "a": (10, 5), "b": (6, 1), "c": (6, 1)}
+    packed = pack([Item(name, (option(1, gib, value),)) for name, (gib, value) in wanted.items()], devices)
+    assert set(placed(packed)) == {"b", "c"}
+
+
 def test_a_machine_without_devices_places_nothing() -> None:
     items = [Item("a", (option(1, 1),))]
     packed = pack(items, ())
