@@ -35,7 +35,7 @@ WRITTEN = (
     ("DeepSeek-R1-Distill-Qwen-14B", "deepseek-r1-distill-qwen-14b", None),
     ("12-head Qwen2-class model (1.5B)", "qwen2.5-1.5b-instruct", None),
     ("Qwen3-30B-A3B-FP8", "qwen3-30b-a3b", "fp8_block128"),
-    ("DeepSeek-V4-Pro FP8", "deepseek-v4-pro", "fp8"),
+    ("DeepSeek-V4-Pro FP8", "deepseek-v4-pro", "fp8_block128"),
     ("Qwen3-235B-A22B-GPTQ-Int4", "qwen3-235b-a22b", "gptq"),
     ("Qwen3.8-2.4T-A95B (64 heads)", "qwen3.8-2.4t-a95b", None),
     ("DeepSeek-R1", "deepseek-r1", None),
@@ -86,6 +86,12 @@ WRITTEN = (
     ("unsloth/DeepSeek-R1-GGUF UD-Q2_K_XL", "deepseek-r1", "ud_q2_k_xl"),
     ("Qwen2.5-72B-Instruct-GPTQ-Int8", "qwen2.5-72b-instruct", "gptq_int8"),
     ("zai-org/GLM-4.6-FP8", "glm-4.6", "fp8"),
+    ("nvidia/DeepSeek-R1-FP4", "deepseek-r1", "nvfp4"),
+    ("gemma-3-27b-it-qat", "gemma-3-27b-it", None),
+    ("DeepSeek R1 distilled Qwen 14B", "deepseek-r1-distill-qwen-14b", None),
+    ("Llama-4-Maverick-17B-128E-Instruct-FP8", "llama-4-maverick", "fp8"),
+    ("Qwen3-Next-80B-A3B-Instruct-FP8", "qwen3-next-80b-a3b", "fp8_block128"),
+    ("hugging-quants/Meta-Llama-3.1-70B-Instruct-AWQ-INT4", "llama-3.1-70b-instruct", "awq"),
     ("casperhansen/deepseek-r1-distill-llama-70b-awq", "deepseek-r1-distill-llama-70b", "awq"),
 )
 
