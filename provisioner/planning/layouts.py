@@ -191,6 +191,8 @@ def _because(site: Site, cut: Cut, groups: Sequence[Group]) -> str:
         told.append(f"stages across {degrees.nodes} nodes, where tensor parallelism would wait for the network")
     elif degrees.pipeline > 1:
         told.append(f"{degrees.pipeline} stages of layers")
+    if degrees.decode_context > 1:
+        told.append(f"each of {degrees.decode_context} ranks keeps its part of every context")
     if degrees.data > 1:
         told.append("each rank has a cache of its own, and the experts are spread over all ranks")
     elif degrees.expert:

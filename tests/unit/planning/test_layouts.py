@@ -126,6 +126,16 @@ def test_a_latent_cache_that_tensors_do_not_divide_gets_data_parallel_ranks() ->
     assert after.index(Degrees(data=8, expert=True)) < after.index(Degrees(tensor=4, pipeline=2))
 
 
+def test_contexts_are_divided_where_heads_would_be_copied() -> None:
+    """Two KV heads at TP 8 stand on four ranks each; a latent cache stands on all."""
+    few = replace(DENSE, kv_heads=2)
+    found = [layout.degrees for layout in layouts(Site(RACKS["nvswitch-8xh20"]), few, divides(64, 2))]
+    assert [(one.tensor, one.decode_context) for one in found if one.decode_context > 1] == [(4, 2), (8, 4)]
+    latent = layouts(Site(RACKS["nvswitch-8xh20"]), LATENT, lambda _degrees: "")
+    (whole,) = (one for one in latent if one.degrees == Degrees(tensor=8, decode_context=8))
+    assert whole.because == "TP 8 over NVLink group 0-7; each of 8 ranks keeps its part of every context"
+
+
 def test_pipelines_and_data_ranks_are_not_tried_where_tensors_divide_everything() -> None:
     found = [layout.degrees for layout in layouts(Site(RACKS["one-switch-4xl40s"]), DENSE, divides())]
     assert found == [Degrees(), Degrees(tensor=2), Degrees(tensor=4), Degrees(pipeline=3)]
