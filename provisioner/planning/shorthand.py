@@ -37,7 +37,8 @@ ENOUGH_DISK = 16 << 40
 """What is taken for granted where nothing is said; beside accelerators at least twice their memory is."""
 
 HOST_FREE = 0.95
-"""Of the host's memory, what a system that runs nothing else leaves free."""
+HOST_USED = 4 * GIB
+"""A system that runs nothing else leaves so much of the host's memory free, and uses no more than this of a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def _facts(said: Said) -> HostFacts:
         host=Host(_name(said), "Linux", "not stated", "x86_64", None, None, None),
         cpu=_cpu(said),
         numa=_numa(said),
-        memory=Memory(_memory(said), int(_memory(said) * HOST_FREE), 0, (), None, NOT_STATED, None),
+        memory=Memory(_memory(said), _free(_memory(said)), 0, (), None, NOT_STATED, None),
         limits=Limits(None, None, None, None, None, None),
         disks=(),
         filesystems=(Filesystem("/", "disk", "ext4", _disk(said), _disk(said), None, read_only=False),),
@@ -247,6 +248,10 @@ def _numa(said: Said) -> tuple[NumaNode, ...]:
                  tuple(10 if node == other else 21 for other in range(sockets)))
         for node in range(sockets)
     )  # fmt: skip
+
+
+def _free(total: int) -> int:
+    return max(int(total * HOST_FREE), total - HOST_USED)
 
 
 def _memory(said: Said) -> int:
