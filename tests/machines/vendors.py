@@ -185,6 +185,7 @@ def vendors() -> dict[str, dict[str, Json]]:
             ("0000:9d:00.0", "0000:9f:00.0", "0000:99:00.0", "0000:9b:00.0"),
             mapping=samples.ASCEND_910C_MAPPING,
             board=samples.ASCEND_910C_BOARD,
+            topo=samples.ASCEND_910C_TOPOLOGY,
         ),
         "ascend-without-tool": ascend("", ("0000:c1:00.0",)),
         "k100-ai-x2": k100_ai(),

@@ -178,6 +178,7 @@ def test_ascend_of_the_third_generation_has_two_chips_a_card() -> None:
         ascend.INFO: samples.ASCEND_910C,
         ascend.MAPPING: samples.ASCEND_910C_MAPPING,
         ascend.BOARD: samples.ASCEND_910C_BOARD,
+        ascend.TOPOLOGY: samples.ASCEND_910C_TOPOLOGY,
     })  # fmt: skip
     assert short(found) == [
         (0, "Ascend910_9392", 65536, 65536 - 3419, "0000:9d:00.0"),
@@ -188,6 +189,11 @@ def test_ascend_of_the_third_generation_has_two_chips_a_card() -> None:
     assert [each.part_of for each in found] == ["NPU 0, chip 0", "NPU 0, chip 1", "NPU 1, chip 0", "NPU 1, chip 1"]
     assert found[2].processes == (DeviceProcess(1444272, "sglangschedul", 58200 * MIB),)
     assert {each.architecture for each in found} == {"Ascend910C"}
+    assert [(link.to, link.kind, link.hops) for link in found[1].links] == [
+        (0, "hccs", "SIO"),
+        (2, "hccs", "HCCS_SW"),
+        (3, "hccs", "HCCS_SW"),
+    ]
 
 
 def test_ascend_numbers_come_from_the_mapping() -> None:
