@@ -41,9 +41,9 @@ UNGATED = ("falcon", "gpt_bigcode", "starcoder2", "gpt2", "opt", "bloom", "phi")
 DRAFT_TABLES = ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm_moe_dsa")
 """Their drafter's layer repeats embeddings and head (DeepSeek-V3's README_WEIGHTS.md)."""
 NORMS = {
-    "gemma2": 4, "gemma3_text": 4, "gemma4_text": 4, "glm4": 4, "cohere": 1, "cohere2": 1, "nemotron_h": 1, "falcon": 1, "phi": 1,
+    "gemma2": 4, "gemma3_text": 4, "gemma4_text": 4, "glm4": 4, "cohere": 1, "cohere2": 1, "nemotron_h": 1, "phi": 1,
 }  # fmt: skip
-"""Norms of the hidden width in a layer, where they are not two."""
+"""Rows of the hidden width in a layer's norms, where they are not two: Falcon's one norm has a bias, its later ones are two."""
 
 
 def facts_of_config(config: Mapping[str, object], quantization: Mapping[str, object] | None = None) -> ConfigFacts:
@@ -111,7 +111,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
     draft = fields.count("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
     key, value, kv_heads = _latent(fields) if latent else _heads(fields, model_type, heads, hidden)
     return Geometry(
-        kind=_kind(fields, feed.experts > 0, layers),
+        kind=_kind(fields, feed.experts > 0, layers, kv_heads == heads),
         layers=layers.layers,
         kv_layers=layers.kv,
         hidden=hidden,
@@ -146,7 +146,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         index_layers=index.layers,
         draft_layers=draft,
         draft_tables=draft > 0 and model_type in DRAFT_TABLES,
-        norms=NORMS.get(model_type, 2),
+        norms=4 if fields.flag("new_decoder_architecture") else NORMS.get(model_type, 2),
     )
 
 
@@ -203,11 +203,11 @@ def _compressed_window(fields: Fields) -> int:
     return fields.count("sliding_window") if fields.has("compress_ratios") else 0
 
 
-def _kind(fields: Fields, moe: bool, layers: Layers) -> str:
+def _kind(fields: Fields, moe: bool, layers: Layers, each: bool) -> str:
     feed = "moe" if moe else "dense"
     if fields.has("compress_ratios"):
         return f"{feed}-mla-compressed-sparse"
-    attention = "mla" if fields.count("kv_lora_rank") else "gqa"
+    attention = "mla" if fields.count("kv_lora_rank") else "mha" if each else "gqa"
     if not layers.linear:
         return f"{feed}-{attention}{'-swa' if layers.sliding else ''}"
     if fields.has("linear_attn_config"):

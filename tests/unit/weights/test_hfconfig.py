@@ -258,6 +258,29 @@ def test_shapes(name: str, config: dict[str, object], expected: dict[str, object
     assert {key: getattr(geometry, key) for key in expected} == expected
 
 
+IN_CATALOG = {
+    "tiiuae/falcon-7b": "falcon-7b-instruct",
+    "tiiuae/falcon-40b": "falcon-40b-instruct",
+    "zai-org/GLM-4.5-Air": "glm-4.5-air",
+    "mistralai/Mistral-7B-v0.1": "mistral-7b-instruct-v0.1",
+    "mistralai/Mistral-7B-Instruct-v0.3": "mistral-7b-instruct-v0.3",
+    "google/gemma-7b": "gemma-7b-it",
+    "google/gemma-2-9b: defaults of Gemma2Config, the sizes of its model card": "gemma-2-9b-it",
+    "google/gemma-3-12b-it, as its class and its file make it together": "gemma-3-12b-it",
+    "CohereForAI/c4ai-command-r-v01": "command-r-v01",
+}
+
+
+@pytest.mark.parametrize("name", IN_CATALOG)
+def test_shapes_of_classes_are_the_catalogs(name: str) -> None:
+    """But for Gemma 3's vocabulary, whose table of embeddings has 64 rows more than the tokenizer has tokens."""
+    config = next(config for shape, config, _ in SHAPES if shape == name)
+    geometry = geometry_of_config(config or FILES[name]["config"])
+    said = cast(Mapping[str, Any], BOOKS.models[IN_CATALOG[name]])["architecture"]
+    same = {key: value for key, value in said.items() if (key, value) != ("vocab", 262144)}
+    assert {key: getattr(geometry, key) for key in same} == same
+
+
 def test_states_of_layers_without_a_cache() -> None:
     """By the shapes of vLLM's `mamba_utils.py`, written out."""
     qwen = geometry_of_config(FILES["qwen3.5-27b"]["config"])
