@@ -69,12 +69,23 @@ def place(
     """
     load = _load(geometry, weights_bytes, precision, context, card_precision)
     device = load.reads.common_bytes + load.host_table_bytes + load.kv_bytes + load.device_overhead_bytes
-    experts = load.reads.expert_bytes
-    split = Split(EXPERTS, (geometry.layers + 1,), (device,), load.expert_layers, experts + HOST_OVERHEAD_BYTES)
-    spare = machine.host_budget_bytes - split.host_bytes
-    copies = machine.sockets if spare >= (machine.sockets - 1) * experts else 1
+    count, moved = _on_card(load, device, machine)
+    host = load.reads.expert_bytes - moved + HOST_OVERHEAD_BYTES
+    split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, host, card_experts=count)
+    spare = machine.host_budget_bytes - host
+    copies = machine.sockets if spare >= (machine.sockets - 1) * load.reads.expert_bytes else 1
     methods = tuple(name for flag, name in METHODS if machine.flags is None or flag in machine.flags)
     return Placement(load, split, methods, copies, _unfit(machine, methods) or _no_room(load, split, machine))
+
+
+def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]:
+    """As many experts of each layer as the host has no room for, if the card has it: how many, and their bytes."""
+    each = load.reads.expert_bytes // max(1, load.reads.experts)
+    missing = load.reads.expert_bytes + HOST_OVERHEAD_BYTES - machine.host_budget_bytes
+    if missing <= 0 or not each:
+        return 0, 0
+    count = -(-missing // each)
+    return (count, count * each) if device_bytes + count * each <= machine.device_budget_bytes else (0, 0)
 
 
 def _load(geometry: Geometry, weights_bytes: int, precision: str, context: int, card_precision: str | None) -> Load:

@@ -111,6 +111,14 @@ def test_671b_in_four_bits_fits_one_24_gib_card_and_382_gib_of_memory() -> None:
     assert 7 < rate.usual < 10, "8.73 were published for such a socket"
 
 
+def test_experts_that_the_host_has_no_room_for_go_to_the_card_if_it_has() -> None:
+    """384 GiB installed leave about 366 to plan with."""
+    placement = r1_on(366)
+    assert (placement.problem, placement.split.card_experts) == ("", 5)
+    assert placement.split.device_bytes[0] <= room("rtx4090-24g").budget_bytes
+    assert placement.split.host_bytes <= 366 * GIB
+
+
 def test_with_less_memory_it_is_refused_with_the_arithmetic() -> None:
     assert r1_on(252).problem == (
         "host memory must hold all experts: 367 GiB and 5 GiB beside them, 252 GiB to plan with, 120 GiB short"
