@@ -44,8 +44,7 @@ def test_the_last_row_of_every_constant_holds_for_whatever_no_other_row_holds_fo
 def test_every_row_can_be_reached(engine: str) -> None:
     """No row stands behind one that holds for all that it holds for."""
     for name, rows in CATALOG.engine(engine).constants.items():
-        bare = [Constant(0, "", **_where(row)) for row in rows]
-        assert len(set(map(repr, bare))) == len(bare), name
+        assert len({repr(_where(row)) for row in rows}) == len(rows), name
 
 
 def _where(row: Constant) -> dict[str, object]:

@@ -19,8 +19,11 @@ A100 = Card("nvidia", "NVIDIA A100-SXM4-80GB", int(79.25 * GIB), int(79.25 * GIB
 ASCEND = Card("huawei", "910B3", 61 * GIB, 61 * GIB, "")
 
 
+ONE = Degrees()
+
+
 def load(
-    model: str, version: str, card: Card = H100, degrees: Degrees = Degrees(), precision: str = "bf16",
+    model: str, version: str, card: Card = H100, degrees: Degrees = ONE, precision: str = "bf16",
     engine: str = "vllm", sequences: int = 1024, batched: int = 8192, context: int = 16000,
 ) -> Load:  # fmt: skip
     return Load(
@@ -69,7 +72,7 @@ def test_only_the_last_stage_has_logits() -> None:
     assert first < last
     assert usage(one).activation.bytes == last
     # `Actual active`, 1.10 GiB on the stages before the last.
-    assert first / GIB == pytest.approx(1.10, rel=0.15)
+    assert first / GIB == pytest.approx(1.10, rel=0.05)
 
 
 def test_graphs_count_inside_the_share_since_0_20_and_not_at_all_when_eager() -> None:
@@ -120,7 +123,7 @@ def test_older_sglang_takes_a_fraction_by_the_degree() -> None:
         pytest.param("qwen3-235b-a22b", "gptq", Degrees(tensor=8), "0.8.5", "input_size_per_partition = 192",
                      "keep the experts whole", id="gptq-qwen3-235b-a800-tp8"),
         pytest.param("deepseek-r1-distill-qwen-14b", "awq", Degrees(tensor=8), "0.33.0", "1728 of the down projection",
-                     "1, 2, 4", id="13,824 columns over eight"),
+                     "1, 2 or 4", id="13,824 columns over eight"),
         pytest.param("qwen3-30b-a3b", "bf16", Degrees(tensor=12), "0.33.0", "attention heads (32)", "1, 2, 4, 8 or 16",
                      id="twelve ranks"),
         pytest.param("qwen3-32b", "bf16", Degrees(tensor=8, decode_context=2), "0.33.0", "decode context parallel size 2",

@@ -14,6 +14,7 @@ from provisioner.planning import kv, pool, sharding
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30
+ONE = Degrees()
 SHAPES = tuple(
     CATALOG.model(name).architecture for name in ("qwen3-14b", "qwen3-30b-a3b", "deepseek-v2-lite", "gpt-oss-20b")
 )
@@ -25,7 +26,7 @@ def load(
     weights: float = 27.51,
     context: int = 40960,
     version: str = "0.28.0",
-    degrees: Degrees = Degrees(),
+    degrees: Degrees = ONE,
     engine: str = "vllm",
 ) -> Load:
     size = int(total * GIB)
