@@ -8,7 +8,8 @@ a size stands beside it.
 import re
 from collections.abc import Iterable, Iterator
 
-from provisioner.catalog import Catalog, unknown
+from provisioner.catalog import Catalog, nearest
+from provisioner.errors import BadInput
 from provisioner.model.catalog import ModelEntry
 from provisioner.model.record import dataclass
 
@@ -24,7 +25,7 @@ STYLES = frozenset(("instruct", "chat", "it", "hf", "model", "instruction", "ori
 
 PRECISION_WORDS = frozenset(
     ("awq", "gptq", "int4", "int8", "fp8", "fp4", "nvfp4", "mxfp4", "bf16", "fp16", "f16", "fp32", "w4a16", "w8a8", "w8a16",
-     "4bit", "8bit", "4", "8", "bit", "bnb", "dynamic", "static", "block", "block128", "channel", "tensor", "per", "quantized",
+     "4bit", "8bit", "bnb", "dynamic", "static", "block", "block128", "channel", "tensor", "per", "quantized",
      "quant", "gguf", "g128", "g32", "marlin", "symmetric", "autoround", "q4", "q8", "mlx", "float8", "float16", "bfloat16",
      "modelopt", "compressed", "tensors", "online", "ud")
 )  # fmt: skip
@@ -55,9 +56,13 @@ ACTIVE = re.compile(r"^a\d+(\.\d+)?b$")
 DATE = re.compile(r"^\d{4}$|^20\d{6}$")
 BESIDE = re.compile(r"\([^)]*\)|\[[^]]*\]| \+ .*| / .*")
 """Remarks in brackets, a drafter that comes with the model, and the second of two alternatives."""
+BITS = re.compile(r"\b[48] bits?\b")
 HEADS = re.compile(r"\b\d+[ -]heads?\b")
 WHOLE_ROWS = re.compile(r"dynamic|static|channel|tensor")
 """Words that say that FP8 has no scale for each block, whatever the makers of the model publish."""
+
+
+UNKNOWN = "name a model of the catalog, as its makers or a hub write it, or the folder that its files are in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,9 @@ def find_model(catalog: Catalog, text: str) -> Named:
     """The model that a text names; `BadInput` with the nearest names where there is none, or more than one."""
     found = lookup(catalog, text)
     if found is None:
-        raise unknown("model", text, catalog.models)
+        known = [name for key in catalog.models for name in _names(catalog, key)]
+        near = " or ".join(f"`{name}`" for name in nearest(text, known))
+        raise BadInput(f"unknown model `{text}`", fix=f"did you mean {near}?" if near else UNKNOWN)
     return found
 
 
@@ -158,7 +165,7 @@ def words(text: str) -> Words:
     A size alone is a name (the tiers are called so), but what is left of `70B-Instruct` is none.
     """
     last = HEADS.sub(" ", text.strip().lower().rsplit("/", 1)[-1]).removesuffix(".gguf")
-    plain = GGUF.sub(" ", re.sub(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])", " ", last))
+    plain = BITS.sub(" ", GGUF.sub(" ", re.sub(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])", " ", last)))
     said = frozenset(_parted(plain))
     found = said - MAKERS - STYLES - PRECISION_WORDS
     return frozenset() if said & STYLES and all(map(SIZE.match, found)) else found
@@ -191,7 +198,9 @@ def _checkpoints(catalog: Catalog, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(raw, dict):
         own = tuple(raw["repositories"].values())
         for checkpoint in raw.get("checkpoints", ()):
-            yield from ((checkpoint["precision"], name) for name in checkpoint["repositories"].values() if name not in own)
+            yield from (
+                (checkpoint["precision"], name) for name in checkpoint["repositories"].values() if name not in own
+            )
 
 
 def precision_of(text: str) -> str | None:

@@ -126,6 +126,10 @@ NOT_KNOWN = (
     "gemma-3-7b-it",
     "Phi-4-mini-14B",
     "granite-4.0-h-micro",
+    "Phi",
+    "GLM-9B",
+    "Llama-Scout",
+    "Gemma 4 27B",
 )
 
 
@@ -167,6 +171,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadInput, match="unknown model `qwen3-33b`") as caught:
         find_model(CATALOG, "qwen3-33b")
     assert "`qwen3-32b`" in caught.value.fix
+    with pytest.raises(BadInput) as caught:
+        find_model(CATALOG, "???")
+    assert "the folder that its files are in" in caught.value.fix
 
 
 @pytest.mark.parametrize(
