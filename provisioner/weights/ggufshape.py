@@ -86,7 +86,7 @@ def geometry_of(keys: Keys, heads: int, vocab: int, tied: bool) -> Geometry:
     linear = keys.layers - kept if keys.count("ssm.conv_kernel") or keys.count("shortconv.l_cache") else 0
     width = keys.count("embedding_length") // heads if heads else 0
     return Geometry(
-        kind=_kind("moe" if experts else "dense", "mla" if latent else "gqa", sliding > 0, linear > 0),
+        kind=_kind("moe" if experts else "dense", "mla" if latent else _grouping(keys, heads), sliding > 0, linear > 0),
         layers=keys.layers,
         kv_layers=kept,
         hidden=keys.count("embedding_length"),
@@ -163,6 +163,10 @@ def _state_bytes(keys: Keys) -> int:
     inner, state = keys.count("ssm.inner_size"), keys.count("ssm.state_size")
     window = max(0, keys.count("ssm.conv_kernel") - 1)
     return STATE_VALUE * (window * (inner + 2 * keys.count("ssm.group_count") * state) + state * inner)
+
+
+def _grouping(keys: Keys, heads: int) -> str:
+    return "mha" if keys.count("attention.head_count_kv", heads) == heads else "gqa"
 
 
 def _kind(feed: str, attention: str, sliding: bool, linear: bool) -> str:
