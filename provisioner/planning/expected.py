@@ -13,6 +13,8 @@ from provisioner.planning.rates import Situation, Span, architecture_of, span_of
 from provisioner.planning.roofline import reads_of
 from provisioner.planning.speed import Speed
 
+SHAPELESS = "the model's shape is not known, so neither is what a token reads"
+
 
 def expect(
     rows: Iterable[SpeedRow],
@@ -33,6 +35,8 @@ def expect(
     """
     degrees = load.degrees
     reads = reads_of(load.geometry, checkpoint_bytes, load.precision)
+    if not reads.common_bytes:
+        return SHAPELESS
     between = link if degrees.tensor > 1 else "none"
     mode = "eager" if load.eager else "graphs"
     situation = Situation(engine, load.version, reads.shape, load.precision, architecture_of(card), between, mode)
@@ -65,6 +69,8 @@ def expect_split(
     kv_bytes_per_token: int,
 ) -> Speed | str:
     """Of one request that has filled half its context, on these cards and the host; or why nothing can be said."""
+    if not whole.reads.common_bytes:
+        return SHAPELESS
     known, spans = tuple(rows), []
     for card in cards:
         span = span_of(known, card, Situation(engine, "", whole.reads.shape, precision, architecture_of(card)))

@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed_accuracy import cases_of, measure, summary
+from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
 from provisioner.planning import sizing
 from provisioner.planning.amounts import GIB, MIB
 from provisioner.planning.capacity import Estimate, Expected
 from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.planning.expected import expect, expect_split
+from provisioner.planning.expected import SHAPELESS, expect, expect_split
 from provisioner.planning.host_speed import HostSpeed
 from provisioner.planning.hybrid import CardRoom, by_layers, load_of
 from provisioner.planning.kv import bytes_per_token
+from provisioner.planning.roofline import reads_of
 from provisioner.planning.speed import Speed
 from tests.unit.planning.samples import CATALOG
 
@@ -88,6 +90,24 @@ def test_a_device_of_unknown_bandwidth_gives_a_reason() -> None:
     load = Load(shape, "bf16", Degrees(), Card("kunlunxin", device.name, 1, 1, ""), 1, 1, 8192, 256, 8192, "0.11.0")
     blind = replace(device, bandwidth_bytes_per_second=None)
     assert expect(ROWS, blind, "vllm", load, 1, 1, "none") == "the memory bandwidth of P800 OAM is not known"
+
+
+def test_a_model_without_a_shape_gives_a_reason() -> None:
+    card = CATALOG.accelerator("h200-sxm-141g")
+    load = Load(Geometry("?", 0, 0), "bf16", Degrees(), Card("nvidia", card.name, 1, 1, ""), 1, 1, 8192, 256, 8192, "")
+    assert expect(ROWS, card, "vllm", load, 10**12, 1, "none") == SHAPELESS
+
+
+def test_every_model_of_the_catalog_reads_something_and_no_more_than_it_weighs() -> None:
+    for name in CATALOG.models:
+        entry = CATALOG.model(name)
+        sizes = {one.precision: one.bytes for one in entry.gguf} | {
+            one.precision: one.bytes for one in entry.checkpoints
+        }
+        for precision, size in sizes.items():
+            reads = reads_of(entry.architecture, size, precision)
+            assert 0 <= reads.common_bytes <= reads.common_bytes + reads.expert_bytes <= size, (name, precision)
+            assert reads.common_bytes or not entry.architecture.hidden, (name, precision)
 
 
 def test_a_split_says_its_range_and_both_places() -> None:
