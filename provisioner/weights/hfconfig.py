@@ -10,7 +10,7 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.weights import ConfigFacts
 from provisioner.weights.class_defaults import DEFAULTS
 from provisioner.weights.experts import feed_of
-from provisioner.weights.fields import Fields
+from provisioner.weights.fields import Fields, printable
 from provisioner.weights.indexers import index_of
 from provisioner.weights.layers import WINDOWED, Layers, layers_of
 from provisioner.weights.quantization import precision_of
@@ -53,7 +53,7 @@ def facts_of_config(config: Mapping[str, object], quantization: Mapping[str, obj
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     precision = precision_of(fields, quantization)
     return ConfigFacts(
-        architecture=architecture[:80] or model_type,
+        architecture=printable(architecture or model_type, 80),
         geometry=_geometry(fields, model_type),
         precision=precision.name,
         group=precision.group,
@@ -83,7 +83,9 @@ def _language_part(config: Mapping[str, object]) -> tuple[Fields, str]:
     if not isinstance(model_type, str) or not model_type:
         raise ValueError("it has no `model_type`")
     if config.get("is_encoder_decoder") is True:
-        raise ValueError(f"{model_type[:40]} has an encoder and a decoder; engines here serve models that only decode")
+        raise ValueError(
+            f"{printable(model_type, 40)} has an encoder and a decoder; engines here serve models that only decode"
+        )
     return Fields(own, DEFAULTS.get(model_type)), model_type
 
 

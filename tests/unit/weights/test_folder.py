@@ -62,6 +62,15 @@ def test_parts_of_different_models_are_told(tmp_path: Path) -> None:
     assert "the index says that tensor model.layers.1." in found(write(tmp_path / "m", files)).problem
 
 
+def test_reasons_carry_nothing_that_moves_a_cursor(tmp_path: Path) -> None:
+    files = checkpoint()
+    index = {"weight_map": {"\x1b[2J\u202eevil": "model-00001-of-00002.safetensors"}}
+    files["model.safetensors.index.json"] = json.dumps(index).encode()
+    problem = found(write(tmp_path / "m", files)).problem
+    assert "[2J" in problem
+    assert problem.isprintable()
+
+
 def test_pickled_weights_are_refused_with_the_reason(tmp_path: Path) -> None:
     folder = write(tmp_path / "m", {"config.json": json.dumps(CONFIG).encode(), "pytorch_model.bin": b"\x80\x04"})
     assert is_checkpoint_folder(str(folder))
