@@ -94,6 +94,15 @@ def test_amd_json_in_both_shapes_and_after_a_warning(static: str) -> None:
     assert (found.architecture, found.shares_host_memory) == ("gfx942", False)
 
 
+def test_amd_partitions_of_the_tool_alone_have_no_known_memory() -> None:
+    found = amd.parse({amd.STATIC: samples.AMD_STATIC_DPX, amd.METRIC: samples.AMD_METRIC_DPX})
+    assert [(each.pci, each.part_of) for each in found] == [
+        ("0000:05:00.0", "0000:05:00.0"),
+        ("0000:05:00.1", "0000:05:00.0"),
+    ]
+    assert {each.memory_bytes for each in found} == {Unknown("amd-smi does not tell a partition's memory")}
+
+
 def test_amd_index_is_that_of_hip_and_not_of_the_tool() -> None:
     found = amd.parse({amd.LIST: samples.AMD_LIST})
     assert [(each.index, each.pci, each.uuid) for each in found] == [
@@ -264,7 +273,7 @@ def test_kunlun_and_its_virtual_functions() -> None:
     link = {f"{kunlun.ROOT}/0000:03:00.1/physfn": "../0000:03:00.0"}
     whole, part = kunlun.parse({kunlun.INFO: samples.KUNLUN_P800} | link)
     assert short((whole, part)) == [
-        (0, "P800 OAM", 98304, 98304, "0000:03:00.0"),
+        (0, "P800 OAM", 98304, 49152, "0000:03:00.0"),
         (1, "P800 VF", 49152, 49152 - 45604, "0000:03:00.1"),
     ]
     assert (whole.part_of, part.part_of, whole.driver) == (None, "0000:03:00.0, virtual function", "5.0.21.40")
