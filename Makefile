@@ -33,7 +33,7 @@ env:
 env-dev:
 	@$(PYTHON) tools/bootstrap.py --dev $(VENV)
 
-# Compile the profiles and the hardware catalog into the one file that is loaded at start.
+# Compile the profiles, the hardware and the models into the two files that are loaded at start.
 catalog: env-dev
 	$(BIN)/python -m provisioner.profiles.compile
 
@@ -51,7 +51,7 @@ e2e: env-dev world
 
 # Bring the real components up that the end-to-end tests drive; as root.
 world:
-	$(PYTHON) tools/world.py
+	$(PYTHON) -m tools.world
 
 bench: env-dev
 	$(BIN)/python benchmarks/startup.py

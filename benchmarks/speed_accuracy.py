@@ -10,6 +10,9 @@ import re
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,7 +21,7 @@ from provisioner.catalog import Catalog, load_catalog
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.load import Degrees
 from provisioner.planning import names
-from provisioner.planning.capacity import CHAT, Copies, Expected, Work, concurrent, stream_seconds, total_rate
+from provisioner.planning.capacity import CHAT, Copies, Expected, Work, capacity, concurrent, stream_seconds, total_rate
 from provisioner.planning.checkpoints import checkpoint_of
 from provisioner.planning.devices import named
 from provisioner.planning.kv import bytes_per_token
@@ -32,7 +35,17 @@ POOL_MARGIN = 2 * GIB
 LARGE_CARD = 70 * GIB
 TAIL = 3
 """Answers in ShareGPT differ in length: when all requests come at once, the last are alone for about three mean answers."""
-QUANTIZATIONS = {"bf16": "bf16", "fp16": "fp16", "awq-int4": "awq", "mxfp4": "mxfp4", "fp8": None, "fp8 (Marlin)": None}
+COUNTED = r"c(\d+)(_out|_total|_per_req)?$"
+QUANTIZATIONS = {
+    "bf16": "bf16",
+    "fp16": "fp16",
+    "awq-int4": "awq",
+    "mxfp4": "mxfp4",
+    "fp8": None,
+    "fp8 (Marlin)": None,
+    "fp8_block128": "fp8_block128",
+    "awq": "awq",
+}
 LINKS = ("nvlink", "nvl", "xgmi", "infinity", "hccs")
 
 
@@ -55,14 +68,28 @@ class Row:
 def rows_of(case: Case, catalog: Catalog) -> Iterator[Row]:
     found = case["result"]["tok_s"]
     work, assumed = _work(case)
-    copies, prompts = _copies(case, catalog, work), _prompts(case)
+    copies = _copies(case, catalog, work)
     for figure, published in found.items():
         if isinstance(published, list | str):
             raise LeftOut(f"{figure}: a list or a range, not one figure")
-        batch, per_request, with_prompt = _meaning(figure, case, copies, work, prompts)
+        batch, per_request, with_prompt = _meaning(figure, case, copies, work)
         predicted = _predicted(copies, batch, work, per_request=per_request, with_prompt=with_prompt)
-        ratio = predicted.usual / published
-        yield Row(case["id"], figure, published, predicted.usual, predicted.low, predicted.high, ratio, assumed)
+        yield _row(case, figure, published, predicted, assumed)
+    for figure, published in case["result"].get("ttft_ms", {}).items():
+        predicted = _first_token(copies, work)
+        yield _row(case, f"{figure} ttft ms", published, predicted, assumed)
+
+
+def _row(case: Case, figure: str, published: float, found: Expected, assumed: str) -> Row:
+    return Row(case["id"], figure, published, found.usual, found.low, found.high, found.usual / published, assumed)
+
+
+def _first_token(copies: Copies, work: Work) -> Expected:
+    """In milliseconds, of a request that hardly waits for others."""
+    found = capacity(copies, work.prompt + work.output, work).first_token_seconds
+    if found is None:
+        raise LeftOut("the card's FLOPS are not known")
+    return Expected(1000 * found.low, 1000 * found.usual, 1000 * found.high)
 
 
 def _work(case: Case) -> tuple[Work, str]:
@@ -73,23 +100,37 @@ def _work(case: Case) -> tuple[Work, str]:
     return CHAT, "" if "ShareGPT" in told else "length of requests"
 
 
-def _prompts(case: Case) -> int | None:
-    """How many requests came at once, where a benchmark without a limit says so."""
-    told = re.search(r"ShareGPT (\d+) prompts", f"{case['result'].get('workload', '')} {case['source']}")
-    return int(told[1]) if told else None
+def _at_a_time(case: Case, most: int) -> float | None:
+    """Of requests that all came at once: how many are computed at a time in the mean, and at most."""
+    told = f"{case['result'].get('workload', '')} {case['source']}"
+    uneven, even = re.search(r"ShareGPT (\d+) prompts", told), re.search(r"(\d+) requests at once", told)
+    if uneven:
+        count = int(uneven[1])
+        return count / (count / min(most, count) + TAIL)
+    return int(even[1]) / ceil(int(even[1]) / most) if even else None
 
 
-def _meaning(figure: str, case: Case, copies: Copies, work: Work, prompts: int | None) -> tuple[float, bool, bool]:
+def _meaning(figure: str, case: Case, copies: Copies, work: Work) -> tuple[float, bool, bool]:
     """Requests at a time, whether the figure is of one of them, and whether prompts are counted in."""
     most = concurrent(copies.kv_tokens, work.prompt + work.output, copies.sequences)
-    stated = re.match(r"c(\d+)(_out|_total|_per_req)?$", figure)
+    stated = re.match(COUNTED, figure)
     if stated:
-        return min(int(stated[1]), most), stated[2] == "_per_req", stated[2] == "_total"
+        per_request = stated[2] == "_per_req" or (not stated[2] and _falls(case["result"]["tok_s"]))
+        return min(int(stated[1]), most), per_request, stated[2] == "_total"
     if figure in ("total", "out") and "concurrency" in case["result"]:
         return min(int(case["result"]["concurrency"]), most), False, False
-    if figure == "out" and prompts:
-        return prompts / (prompts / min(most, prompts) + TAIL), False, False
+    batch = _at_a_time(case, most)
+    if figure == "out" and batch:
+        return batch, False, False
     raise LeftOut(f"{figure}: how many requests at a time is not stated")
+
+
+def _falls(figures: Mapping[str, float]) -> bool:
+    """More requests make less in sum nowhere: figures that fall with their number are of one request each."""
+    counted = sorted(
+        (int(found[1]), rate) for name, rate in figures.items() if (found := re.fullmatch(r"c(\d+)", name))
+    )
+    return len(counted) > 1 and all(one[1] > other[1] for one, other in pairwise(counted))
 
 
 def _predicted(copies: Copies, batch: float, work: Work, *, per_request: bool, with_prompt: bool) -> Expected:
@@ -108,8 +149,6 @@ def _copies(case: Case, catalog: Catalog, work: Work) -> Copies:
     args = case.get("args") or {}
     if args.get("spec"):
         raise LeftOut("speculative decoding is not modelled")
-    if args.get("enforce_eager"):
-        raise LeftOut("running without graphs is not modelled")
     entry, precision = _model(case, catalog)
     card = _card(case, catalog)
     tensor, pipeline = args.get("tp", 1), args.get("pp", 1)
@@ -118,9 +157,9 @@ def _copies(case: Case, catalog: Catalog, work: Work) -> Copies:
         raise LeftOut(f"no checkpoint of {entry.id} in {precision} is known")
     reads = reads_of(entry.architecture, checkpoint.bytes, precision)
     link = _link(card, tensor, case.get("nodes", 1))
-    span = span_of(
-        catalog.speed_rows(), card, Situation(engine, version, reads.shape, precision, architecture_of(card), link)
-    )
+    mode = "eager" if args.get("enforce_eager") else "graphs"
+    situation = Situation(engine, version, reads.shape, precision, architecture_of(card), link, mode)
+    span = span_of(catalog.speed_rows(), card, situation)
     if not isinstance(span, Span):
         raise LeftOut(span)
     degrees = Degrees(tensor=tensor, decode_context=args.get("dcp", 1))
@@ -180,6 +219,12 @@ def _sequences(args: Case, card: AcceleratorEntry) -> int:
     return 1024 if large else 256
 
 
+def cases_of(path: str | Path) -> list[Case]:
+    with open(path, encoding="utf-8") as file:
+        document = yaml.safe_load(file)
+    return list(document["cases"] if isinstance(document, dict) else document)
+
+
 def measure(cases: list[Case], catalog: Catalog) -> tuple[list[Row], list[tuple[str, str]]]:
     rows: list[Row] = []
     left_out: list[tuple[str, str]] = []
@@ -222,9 +267,7 @@ def main() -> None:
     parser.add_argument("cases")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    with open(asked.cases, encoding="utf-8") as file:
-        document = yaml.safe_load(file)
-    rows, left_out = measure(document["cases"] if isinstance(document, dict) else document, load_catalog())
+    rows, left_out = measure(cases_of(asked.cases), load_catalog())
     told = [row for row in rows if not row.assumed]
     found = {"summary": summary(rows), "of_these_with_known_requests": summary(told)}
     if asked.json:

@@ -1,9 +1,9 @@
 """Finds plug-ins by looking into folders, and the catalog in its one compiled file; decodes only what is asked for."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from provisioner.documents import decode
 from provisioner.errors import BadInput
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # `detect` needs the names of accelerators, and neither engin
     from provisioner.model.speed import SpeedRow
 
 COMPILED = os.path.join(os.path.dirname(__file__), "profiles", "catalog.json")
+COMPILED_MODELS = os.path.join(os.path.dirname(__file__), "profiles", "models.jsonl")
 
 
 def scan(package: str, attribute: str) -> dict[str, object]:
@@ -63,6 +64,30 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> BadInput:
     )
 
 
+class Lines(Mapping[str, object]):
+    """Documents of one line each behind their names, parsed when they are asked for: a plan needs one model of many."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = dict(line.split("\t", 1) for line in text.splitlines())
+        self._parsed: dict[str, object] = {}
+
+    def __getitem__(self, name: str) -> object:
+        import json
+
+        if name not in self._parsed:
+            self._parsed[name] = json.loads(self._lines[name])
+        return self._parsed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The documents as they were compiled, by name; an entry is decoded when it is asked for, once."""
@@ -90,9 +115,11 @@ class Catalog:
 
     def speed_rows(self) -> "tuple[SpeedRow, ...]":
         """All that is known of engines' speed: few rows, and which of them hold depends on all the rest."""
-        from provisioner.model.speed import SpeedRow
+        from provisioner.model.speed import row_of
 
-        return tuple(cast(SpeedRow, self._entry(SpeedRow, "speed row", self.speed, name)) for name in self.speed)
+        if "speed rows" not in self.decoded:
+            self.decoded["speed rows"] = tuple(row_of(cast(Mapping[str, Any], raw)) for raw in self.speed.values())
+        return cast("tuple[SpeedRow, ...]", self.decoded["speed rows"])
 
     def _entry(self, kind: type, title: str, entries: Mapping[str, object], name: str) -> object:
         if name not in entries:
@@ -103,12 +130,12 @@ class Catalog:
         return self.decoded[place]
 
 
-def load_catalog(path: str = COMPILED) -> Catalog:
+def load_catalog(path: str = COMPILED, models: str = COMPILED_MODELS) -> Catalog:
     """Read the compiled catalog."""
     import json
 
     with open(path, encoding="utf-8") as file:
         document = json.load(file)
-    return Catalog(
-        document["profiles"], document["models"], document["accelerators"], document["speed"], document["engines"]
-    )
+    with open(models, encoding="utf-8") as file:
+        lines = Lines(file.read())
+    return Catalog(document["profiles"], lines, document["accelerators"], document["speed"], document["engines"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tools import world
+from tools import engines, world
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -87,6 +87,7 @@ COMPONENTS: dict[str, Callable[[], str]] = {
     "root": _root,
     "strace": _strace,
     "system-python": _system_python,
+    "vllm": engines.missing,
 }
 """Each component and what tells that it is missing: a reason, or "" when it is there."""
 

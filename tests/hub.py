@@ -33,15 +33,25 @@ class Faults:
     replace_after: int = 0
     """From this request for a file on, the entity tag is another one."""
     seconds_a_chunk: float = 0.0
+    cut_at: int = 0
+    """Parts of files end here, with no more said about it."""
+    unnamed_parts: bool = False
+    """Answers a range with a part, and does not say which."""
     redirects: bool = False
     listing: object = None
     """Sent instead of the list of files."""
+
+
+def git_hash(data: bytes) -> str:
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
 
 
 @dataclass
 class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     """By `owner/name/path`."""
+    plain: tuple[str, ...] = ()
+    """Files that are kept without a sha256, by name: git's own hash is all that is listed of them."""
     faults: Faults = field(default_factory=Faults)
     sent: int = 0
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -62,6 +72,9 @@ class Hub:
             if name.startswith(f"{repository}/"):
                 entry = {"oid": self.sha256(name), "size": len(data), "pointerSize": 134}
                 path = name.removeprefix(f"{repository}/")
+                if path in self.plain:
+                    found.append({"type": "file", "oid": git_hash(data), "size": len(data), "path": path})
+                    continue
                 found.append({"type": "file", "oid": "1" * 40, "size": len(data), "path": path, "lfs": entry})
         return found
 
@@ -127,10 +140,13 @@ class Handler(BaseHTTPRequestHandler):
         body = data[begin:end] if not faults.lies_in_range else data[: end - begin]
         if faults.wrong_bytes:
             body = bytes(byte ^ 0xFF for byte in body)
+        if faults.cut_at:
+            body = body[: max(0, faults.cut_at - begin)]
         self.send_response(206 if ranged else 200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(end - begin))
         self.send_header("ETag", self.tag())
-        if ranged:
+        self.close_connection = bool(faults.cut_at)
+        if ranged and not faults.unnamed_parts:
             self.send_header("Content-Range", f"bytes {begin}-{end - 1}/{len(data)}")
         self.end_headers()
         self.stream(body)

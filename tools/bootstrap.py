@@ -200,7 +200,7 @@ def get(url: str) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise SetupError(f"the package index {url} is no web address", "set PIP_INDEX_URL=https://…/simple")
     try:
-        context = ssl.create_default_context(cafile=_pip_setting("cert") or None)
+        context = ssl.create_default_context(cafile=pip_setting("cert") or None)
         with urlopen(url, timeout=60, context=context) as answer:
             content: bytes = answer.read()
             return content
@@ -213,10 +213,10 @@ def get(url: str) -> bytes:
 
 
 def index_url() -> str:
-    return _pip_setting("index-url") or "https://pypi.org/simple"
+    return pip_setting("index-url") or "https://pypi.org/simple"
 
 
-def _pip_setting(name: str) -> str:
+def pip_setting(name: str) -> str:
     """Look a setting up where pip does: the environment, then the user's file, then the machine's."""
     from configparser import ConfigParser
 

@@ -4,16 +4,18 @@ What takes time to make is kept in `~/.cache/provision-testbed` under a name mad
 a machine that got the folder from an earlier one, only starts it. `docs/testing.md` tells what each component is for.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CACHE = os.environ.get("PROVISION_TESTBED", os.path.expanduser("~/.cache/provision-testbed"))
+from tools.bed import CACHE, PROJECT, NotHad, check, key, last_line, read, retry, run
+from tools.bootstrap import SetupError
+from tools.engines import bring_vllm
+
 SUITE = "bookworm"
 MIRROR = os.environ.get("PROVISION_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 
@@ -24,6 +26,7 @@ PACKAGES = {
     "dockerd": "docker.io",
     "docker": "docker.io",
     "iptables": "iptables",
+    "numactl": "numactl",
 }
 """Which Debian package brings which program."""
 
@@ -42,47 +45,39 @@ python3 -m venv /opt/provision
 """
 
 
-class NotHad(Exception):
-    """A component could not be brought up; the message says why."""
-
-
 def main() -> int:
+    """Most components build on those before them; what does not is made beside them, since it mostly waits for its packages."""
+    os.makedirs(CACHE, exist_ok=True)
     components: dict[str, Callable[[], str]] = {
         "programs": _bring_programs,
         "docker": _bring_docker,
         "fresh machine": lambda: _bring_image(fresh_image(), _make_fresh),
         "lab host": lambda: _bring_image(lab_image(), _make_lab),
     }
-    os.makedirs(CACHE, exist_ok=True)
-    missing = 0
-    for name, bring in components.items():
-        start = time.monotonic()
-        try:
-            what = bring()
-        except NotHad as error:
-            missing += 1
-            what = f"not to be had: {error}"
-        print(f"{name:14} {what} ({time.monotonic() - start:.1f} s)", flush=True)
-    return 1 if missing else 0
+    with ThreadPoolExecutor(1) as beside:
+        engine = beside.submit(_brought, "vllm", bring_vllm)
+        had = [_brought(name, bring) for name, bring in components.items()]
+        return 0 if all([*had, engine.result()]) else 1
+
+
+def _brought(name: str, bring: Callable[[], str]) -> bool:
+    start = time.monotonic()
+    try:
+        what, had = bring(), True
+    except (NotHad, SetupError, OSError) as error:
+        what, had = f"not to be had: {error}", False
+    print(f"{name:14} {what} ({time.monotonic() - start:.1f} s)", flush=True)
+    return had
 
 
 def fresh_image() -> str:
     """Debian with Python and make and nothing else: where `make run` has to work."""
-    return f"provision-testbed/fresh:{_key(SUITE, *FRESH_PACKAGES)}"
+    return f"provision-testbed/fresh:{key(SUITE, *FRESH_PACKAGES)}"
 
 
 def lab_image() -> str:
     """The same with systemd as its first process, and the packages that our wheel needs."""
-    return f"provision-testbed/lab:{_key(fresh_image(), LAB_SETUP, _read(f'{PROJECT}/requirements.lock'))}"
-
-
-def _key(*recipe: str) -> str:
-    return hashlib.sha256("\0".join(recipe).encode()).hexdigest()[:16]
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    return f"provision-testbed/lab:{key(fresh_image(), LAB_SETUP, read(f'{PROJECT}/requirements.lock'))}"
 
 
 def _bring_programs() -> str:
@@ -90,20 +85,9 @@ def _bring_programs() -> str:
     if missing:
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             raise NotHad(f"{', '.join(missing)}: install them, or run this as root on Debian or Ubuntu")
-        _retry(["apt-get", "-qq", "update"])
-        _retry(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing])
+        retry(["apt-get", "-qq", "update"])
+        retry(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *missing])
     return ", ".join(PACKAGES)
-
-
-def _retry(command: list[str], attempts: int = 3) -> None:
-    """Ask a distribution's mirror again when it fails; they do so for seconds at a time."""
-    for attempt in range(1, attempts + 1):
-        result = _run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
-        if result.returncode == 0:
-            return
-        if attempt < attempts:
-            time.sleep(5 * attempt)
-    raise NotHad(f"`{' '.join(command)}` failed: {_last_line(result.stderr)}")
 
 
 def _bring_docker() -> str:
@@ -115,7 +99,7 @@ def _bring_docker() -> str:
 
 
 def _docker_answers() -> bool:
-    return bool(shutil.which("docker")) and _run(["docker", "version"]).returncode == 0
+    return bool(shutil.which("docker")) and run(["docker", "version"]).returncode == 0
 
 
 def _start_dockerd() -> None:
@@ -127,14 +111,14 @@ def _start_dockerd() -> None:
     deadline = time.monotonic() + 90
     while not _docker_answers():
         if daemon.poll() is not None or time.monotonic() > deadline:
-            raise NotHad(f"dockerd does not start: {_last_line(_read(log))} (more in {log})")
+            raise NotHad(f"dockerd does not start: {last_line(read(log))} (more in {log})")
         time.sleep(0.2)
 
 
 def _bring_image(image: str, make: Callable[[str], None]) -> str:
     if not _docker_answers():
         raise NotHad("it is a container, and no Docker Engine answers")
-    if _run(["docker", "image", "inspect", image]).returncode == 0:
+    if run(["docker", "image", "inspect", image]).returncode == 0:
         return f"{image}, there already"
     name = image.removeprefix("provision-testbed/").replace(":", "-")
     archive = f"{CACHE}/{name}.tar"
@@ -147,7 +131,7 @@ def _bring_image(image: str, make: Callable[[str], None]) -> str:
     _docker("import", archive, image)
     for other in _docker("images", image.partition(":")[0], "--format", "{{.Repository}}:{{.Tag}}").split():
         if other != image:
-            _run(["docker", "rmi", other])  # One of an earlier recipe; a machine that runs from it keeps it.
+            run(["docker", "rmi", other])  # One of an earlier recipe; a machine that runs from it keeps it.
     return f"{image}, {made}"
 
 
@@ -163,9 +147,9 @@ def _make_fresh(archive: str) -> None:
     root = f"{CACHE}/rootfs"
     shutil.rmtree(root, ignore_errors=True)
     try:
-        _retry(["debootstrap", "--variant=minbase", f"--include={','.join(FRESH_PACKAGES)}", SUITE, root, MIRROR])
+        retry(["debootstrap", "--variant=minbase", f"--include={','.join(FRESH_PACKAGES)}", SUITE, root, MIRROR])
         shutil.rmtree(f"{root}/var/cache/apt/archives", ignore_errors=True)
-        _check(["tar", "--numeric-owner", "-C", root, "-cf", archive, "."])
+        check(["tar", "--numeric-owner", "-C", root, "-cf", archive, "."])
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -179,7 +163,7 @@ def _make_lab(archive: str) -> None:
         _docker("start", "--attach", name)
         _docker("export", "--output", archive, name)
     finally:
-        _run(["docker", "rm", "--force", name])
+        run(["docker", "rm", "--force", name])
 
 
 def way_out() -> list[str]:
@@ -196,24 +180,7 @@ def way_out() -> list[str]:
 
 
 def _docker(*arguments: str) -> str:
-    return _check(["docker", *arguments])
-
-
-def _check(command: list[str]) -> str:
-    result = _run(command)
-    if result.returncode:
-        raise NotHad(f"`{' '.join(command[:3])} …` failed: {_last_line(result.stderr) or _last_line(result.stdout)}")
-    return result.stdout.strip()
-
-
-def _run(command: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]
+    return check(["docker", *arguments])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from provisioner.model.facts import Accelerator, Answers, Unknown
+from provisioner.model.record import replace
 
 UNITS = {"": 0, "B": 0, "KB": 10, "KIB": 10, "MB": 20, "MIB": 20, "GB": 30, "GIB": 30, "TB": 40, "TIB": 40}
 """As powers of two: where these tools write MB they count in 2^20, as their totals show (196592 MB of an MI300X)."""
@@ -100,6 +101,13 @@ def address(text: str) -> str:
     if not colon or not bus:
         return ""
     return f"{domain[-4:].zfill(4) if second else '0000'}:{bus}:{rest}"
+
+
+def distinct(devices: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
+    """The devices by their numbers; where two have the same one, no number is to be trusted, and they are counted."""
+    if len({each.index for each in devices}) < len(devices):
+        return tuple(replace(each, index=at) for at, each in enumerate(devices))
+    return tuple(sorted(devices, key=lambda each: each.index))
 
 
 def cells(line: str) -> tuple[str, ...]:

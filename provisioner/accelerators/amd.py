@@ -7,6 +7,7 @@ from provisioner.accelerators._reading import (
     BARE,
     GENERATIONS,
     address,
+    distinct,
     document,
     objects,
     size,
@@ -85,8 +86,9 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
             for index, (place, folder) in enumerate(drawing)
         )
     if tool:
-        found = (_told_only(at, place, each) for at, (place, each) in enumerate(sorted(tool.items())))
-        return tuple(sorted(found, key=lambda each: each.index))
+        slots = [place.rpartition(".")[0] for place in tool]
+        cut = {place: slots.count(place.rpartition(".")[0]) > 1 for place in tool}
+        return distinct([_told_only(at, place, tool[place], cut[place]) for at, place in enumerate(sorted(tool))])
     raise CannotAsk(f"the amdgpu driver shows no device, and {why(answers, STATIC, LIST)}")
 
 
@@ -171,21 +173,25 @@ def _drawing(answers: Answers, index: int, place: str, folder: str, told_of: _To
     )
 
 
-def _told_only(index: int, place: str, told_of: _Told) -> Accelerator:
-    memory, used = told_of.memory_bytes, told_of.used_bytes
+def _told_only(index: int, place: str, told_of: _Told, is_cut: bool) -> Accelerator:
+    """Without the kernel's view the memory of a partition is not known: the tool gives it that of the whole card, or not."""
+    memory, used = (None, None) if is_cut else (told_of.memory_bytes, told_of.used_bytes)
     return replace(
         BARE,
         vendor="amd",
         name=told_of.name or "AMD device",
         uuid=told_of.uuid,
         index=index if told_of.hip is None else told_of.hip,
-        memory_bytes=Unknown("amd-smi does not tell the memory") if memory is None else memory,
+        memory_bytes=Unknown(f"amd-smi does not tell {'a partition' if is_cut else 'the device'}'s memory")
+        if memory is None
+        else memory,
         free_bytes=Unknown("amd-smi does not tell the used memory")
         if memory is None or used is None
         else max(0, memory - used),
         pci=place,
         processes=Unknown("the driver does not tell who uses the device"),
         architecture=told_of.architecture or None,
+        part_of=f"{place.rpartition('.')[0]}.0" if is_cut else None,
         shares_host_memory=_shares(told_of.architecture, "", told_of),
     )
 

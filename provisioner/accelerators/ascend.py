@@ -71,7 +71,7 @@ def _chips(rows: Sequence[tuple[str, ...]]) -> list[_Chip]:
             continue
         numbers = [whole(each) for each in lower]
         npu, chip = (whole(upper[0]) if upper else None), (numbers[0] if numbers else None)
-        if npu is not None and chip is not None:
+        if npu is not None and chip is not None and all((each.npu, each.chip) != (npu, chip) for each in found):
             used, total = _memory(second[2])
             physical = numbers[1] if len(numbers) > 1 else None
             found.append(_Chip(npu, chip, physical, " ".join(upper[1:]), first[1], address(second[1]), used, total))
@@ -103,10 +103,10 @@ def _device(each: _Chip, index: int, board: str) -> Accelerator:
 
 
 def _name(name: str, board: str) -> str:
-    """`910B4` tells itself; `Ascend910` of the third generation needs the board's `NPU Name` (`Ascend910_9392`)."""
+    """`910B4` tells itself; later generations need the board's `NPU Name`, which `npu-smi info` leaves out: `Ascend910_9392`."""
     if name in FIRST_GENERATION:
         return f"Ascend {name} (2019)"
-    return f"Ascend910_{board}" if name == "Ascend910" and board else name or "Ascend NPU"
+    return f"{name}_{board}" if board and name.startswith("Ascend") else name or "Ascend NPU"
 
 
 def _architecture(name: str) -> str | None:
@@ -114,6 +114,7 @@ def _architecture(name: str) -> str | None:
         ("Ascend 910", "Ascend910A"),
         ("910B", "Ascend910B"),
         ("Ascend910", "Ascend910C"),
+        ("Ascend950", "Ascend950"),
         ("310P", "Ascend310P"),
     )
     return next((family for start, family in families if name.startswith(start)), None)

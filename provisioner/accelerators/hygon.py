@@ -97,7 +97,9 @@ def _free(total: int | None, fields: Fields) -> int | Unknown:
     used, available = _amount(fields, "vram total used memory"), _amount(fields, "available memory size")
     if total is not None and used is not None:
         return max(0, total - used)
-    return Unknown("hy-smi does not tell the used memory") if available is None else available
+    if available is None:
+        return Unknown("hy-smi does not tell the used memory")
+    return available if total is None else min(total, available)
 
 
 def _processes(answers: Answers, node: _kfd.Node | None) -> tuple[DeviceProcess, ...] | Unknown:

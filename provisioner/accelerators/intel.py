@@ -3,7 +3,18 @@
 import re
 from collections.abc import Mapping
 
-from provisioner.accelerators._reading import BARE, address, document, objects, size, tables, told, whole, word
+from provisioner.accelerators._reading import (
+    BARE,
+    address,
+    distinct,
+    document,
+    objects,
+    size,
+    tables,
+    told,
+    whole,
+    word,
+)
 from provisioner.model.answers import last, names, node, number, text
 from provisioner.model.facts import Accelerator, Answers, AskAll, AskTools, CannotAsk, Fact, ReadFiles, Unknown
 from provisioner.model.plugins import Vendor
@@ -49,9 +60,9 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
         raise CannotAsk(_nothing(answers))
     taken = {each.index for each in tool.values()}
     free = iter(index for index in range(len(places) + len(taken)) if index not in taken)
-    return tuple(
+    return distinct([
         _device(answers, place, cards.get(place, ""), tool.get(place) or _Told(next(free))) for place in places
-    )
+    ])  # fmt: skip
 
 
 def _nothing(answers: Answers) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from provisioner.accelerators._reading import BARE, address, size, tables, told, whole, why
+from provisioner.accelerators._reading import BARE, address, distinct, size, tables, told, whole, why
 from provisioner.model.answers import last
 from provisioner.model.facts import (
     Accelerator,
@@ -37,7 +37,7 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
         raise CannotAsk("the xpu-smi that is installed is not Kunlunxin's: its banner names no XPU-RT")
     rows = [*tables(output.splitlines())]
     version = DRIVER.search(output)
-    found = tuple(_devices(answers, rows, version[1] if version else None))
+    found = _less_what_is_given_away(distinct(_devices(answers, rows, version[1] if version else None)))
     if not found:
         raise CannotAsk(why(answers, INFO))
     return found
@@ -79,6 +79,21 @@ def _part(answers: Answers, name: str, place: str) -> str | None:
     """A virtual function is a part of a card: it has half the memory, and is listed as a device of its own."""
     card = last(answers, f"{ROOT}/{place}/physfn")
     return f"{card or 'a card'}, virtual function" if card or name.endswith(VIRTUAL) else None
+
+
+def _less_what_is_given_away(found: tuple[Accelerator, ...]) -> tuple[Accelerator, ...]:
+    """A card goes on to show all of its memory as free when half of it belongs to a virtual function (Project-HAMi/HAMi#1548)."""
+    given: dict[str, int] = {}
+    for each in found:
+        if each.part_of and not isinstance(each.memory_bytes, Unknown):
+            card = each.pci.rpartition(".")[0]
+            given[card] = given.get(card, 0) + each.memory_bytes
+    return tuple(
+        each
+        if each.part_of or isinstance(each.free_bytes, Unknown)
+        else replace(each, free_bytes=max(0, each.free_bytes - given.get(each.pci.rpartition(".")[0], 0)))
+        for each in found
+    )
 
 
 def _processes(rows: Sequence[tuple[str, ...]]) -> dict[int, list[DeviceProcess]] | Unknown:

@@ -117,10 +117,17 @@ def _graphs(load: Load) -> Amount:
 def _runtime(load: Load) -> Amount:
     """Outside the engine's tensors, and what its kernels round experts up to."""
     libraries = amount(constant(load, "runtime_gib"), GIB, "libraries and communication")
-    if load.precision != "mxfp4" or not load.geometry.experts:
-        return libraries
-    padding = amount(constant(load, "mxfp4_padding"), _mxfp4_expert_bytes(load), "experts rounded up for their kernels")
-    return _together(libraries, padding)
+    return _together(libraries, kernels_own(load))
+
+
+def kernels_own(load: Load) -> Amount:
+    """What weights take on the device beyond the checkpoint's bytes: the engine's log counts it among the weights."""
+    if load.precision == "mxfp4" and load.geometry.experts:
+        return amount(constant(load, "mxfp4_padding"), _mxfp4_expert_bytes(load), "experts rounded up for kernels")
+    name = f"repacking_{load.precision}"
+    if name not in load.constants:
+        return Amount(0, 0, 0, "")
+    return amount(constant(load, name), load.weights_bytes, "weights repacked for their kernels")
 
 
 def _mxfp4_expert_bytes(load: Load) -> float:

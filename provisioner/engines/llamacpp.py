@@ -1,9 +1,13 @@
 """llama.cpp's server, embedded in this program or as `llama-server`: both take the same flags."""
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.measured import Measured
 
 OPTIONS = ("threads", "threads-batch", "n-gpu-layers", "tensor-split", "numa", "cache-type-k", "cache-type-v")
 """Flags whose values are planned for each machine, in `Service.options`."""
@@ -35,6 +39,12 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "LLAMA_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
+def read_back(log: str, metrics: str) -> "Measured":
+    from provisioner.engines import _llamacpp_readback
+
+    return _llamacpp_readback.read_back(log, metrics)
+
+
 ENGINE = Engine(
     name="llamacpp",
     title="llama.cpp",
@@ -45,4 +55,5 @@ ENGINE = Engine(
     context_path="/props",
     context_field=("default_generation_settings", "n_ctx"),
     options=OPTIONS,
+    read_back=read_back,
 )

@@ -1,6 +1,7 @@
 """SGLang, an OpenAI-compatible server for safetensors models: `python -m sglang.launch_server`."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.engines._flags import rendered
 from provisioner.engines._sglang_memory import usage
@@ -8,14 +9,19 @@ from provisioner.engines._sglang_rules import refuses
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
-OPTIONS = (
-    "tp-size", "pp-size", "dp-size", "ep-size", "enable-dp-attention", "nnodes", "node-rank", "dist-init-addr",
-    "mem-fraction-static", "max-running-requests", "chunked-prefill-size", "kv-cache-dtype", "dtype", "quantization",
-    "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "disable-cuda-graph",
-)  # fmt: skip
-"""Flags whose values are planned for each machine, in `Service.options`."""
+if TYPE_CHECKING:
+    from provisioner.model.measured import Measured
 
-SWITCHES = ("enable-dp-attention", "disable-cuda-graph")
+OPTIONS = (
+    "tp-size", "pp-size", "dp-size", "ep-size", "attn-dp-size", "nnodes", "node-rank", "dist-init-addr",
+    "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
+    "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "cuda-graph-backend-decode",
+    "cuda-graph-backend-prefill",
+)  # fmt: skip
+"""Flags whose values are planned for each machine, in `Service.options`.
+
+`--enable-dp-attention` and `--disable-cuda-graph` are read by 0.5.23 with a warning; what stands here has replaced them.
+"""
 
 
 def command(service: Service) -> list[str]:
@@ -28,13 +34,19 @@ def command(service: Service) -> list[str]:
         "--port", str(service.port),
         "--context-length", str(service.context),
         "--enable-metrics",
-        *rendered(options, OPTIONS, SWITCHES),
+        *rendered(options, OPTIONS),
     ]  # fmt: skip
 
 
 def environment(_service: Service) -> Mapping[str, str]:
     """Nothing is fetched and nothing is reported."""
     return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+
+
+def read_back(log: str, metrics: str) -> "Measured":
+    from provisioner.engines import _sglang_readback
+
+    return _sglang_readback.read_back(log, metrics)
 
 
 ENGINE = Engine(
@@ -53,4 +65,5 @@ ENGINE = Engine(
     vendors=("nvidia", "amd", "ascend", "hygon"),
     refuses=refuses,
     usage=usage,
+    read_back=read_back,
 )

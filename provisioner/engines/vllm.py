@@ -1,12 +1,16 @@
 """vLLM, an OpenAI-compatible server for safetensors models: `vllm serve`."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.engines._flags import rendered
 from provisioner.engines._vllm_memory import usage
 from provisioner.engines._vllm_rules import refuses
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.measured import Measured
 
 OPTIONS = (
     "tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "decode-context-parallel-size",
@@ -41,6 +45,12 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1"}
 
 
+def read_back(log: str, metrics: str) -> "Measured":
+    from provisioner.engines import _vllm_readback
+
+    return _vllm_readback.read_back(log, metrics)
+
+
 ENGINE = Engine(
     name="vllm",
     title="vLLM",
@@ -57,4 +67,5 @@ ENGINE = Engine(
     vendors=("nvidia", "amd", "ascend", "hygon", "kunlun", "intel"),
     refuses=refuses,
     usage=usage,
+    read_back=read_back,
 )

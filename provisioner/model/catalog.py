@@ -85,10 +85,10 @@ class Checkpoint:
     precision: str
     """`bf16`, `fp16`, `fp8` (per channel or tensor), `fp8_block128`, `int8`, `awq`, `gptq`, `w4a16`, `mxfp4`, `nvfp4`, `int4`."""
     bytes: int
-    exact: bool
-    """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
     repositories: Mapping[str, str]
     source: str
+    exact: bool = False
+    """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
     group: int = 0
     """Values that share one scale, in a quantization by groups; 0 for none."""
     verified: bool = True
@@ -152,3 +152,12 @@ class AcceleratorEntry:
     architecture: str | None = None
     tflops: Mapping[str, float] = field(default_factory=dict)
     link: str | None = None
+    driver_names: tuple[str, ...] = ()
+    """What else its driver or tool calls it; people's names for it are `id` and `name`."""
+    fp8_native: bool | None = None
+    """Whether it multiplies in 8-bit floats; where not, weights in FP8 are unpacked first, or refused."""
+    link_bytes_per_second: int | None = None
+    """To the other devices together, both ways, as makers state it."""
+    tdp_watts: int | None = None
+    form: str | None = None
+    """SXM, OAM or PCIe."""

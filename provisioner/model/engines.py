@@ -39,3 +39,5 @@ class EngineEntry:
     """By name; of several rows the first that fits is taken."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """Version to day of release, for runs that say only when they were."""
+    issues: Mapping[str, str] = field(default_factory=dict)
+    """Numbers of its public issues to the days they were opened on, for runs that are known from one."""

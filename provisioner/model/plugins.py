@@ -10,6 +10,7 @@ from provisioner.model.record import dataclass
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
+    from provisioner.model.measured import Measured
     from provisioner.model.plan import Finding, Observed, Plan, Service
     from provisioner.model.release import Action, Release, ReleaseFile, Standing
 
@@ -64,6 +65,8 @@ class Engine:
     """Why it cannot run this at all: kernels that are not there, degrees that do not divide; empty when it can."""
     usage: Callable[[Load], Usage] | None = None
     """What it claims of a device as a share, and takes for itself; None for one that takes what its model needs."""
+    read_back: Callable[[str, str], Measured] | None = None
+    """Its own figures, out of its log and the text of its metrics; None for one that tells none."""
 
 
 @dataclass(frozen=True, slots=True)

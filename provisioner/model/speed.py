@@ -1,6 +1,7 @@
 """What is known of engines' speed on hardware: shares of the physical limits and fixed costs, as data with ranges."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from provisioner.model.record import dataclass
 
@@ -25,3 +26,14 @@ class SpeedRow:
     """How the names of device architectures begin: `sm8`, `amd gfx94`, `huawei`."""
     links: tuple[str, ...] = ()
     """Between the ranks of a tensor group: `none`, `nvlink`, `pcie`, `network`."""
+    modes: tuple[str, ...] = ()
+    """`graphs`, or `eager` where the engine starts each kernel by itself."""
+
+
+def row_of(document: Mapping[str, Any]) -> SpeedRow:
+    """A row from its JSON form, which was checked when the catalog was compiled: all of them are needed for any one figure."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+    }
+    fields["values"] = {name: tuple(value) for name, value in document["values"].items()}
+    return SpeedRow(**fields)

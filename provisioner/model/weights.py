@@ -125,6 +125,8 @@ class GgufHeader:
     """The shape of the model, with what only this architecture's own keys say of it."""
     tensors: TensorBytes = TensorBytes()
     """Bytes of this one file by kind."""
+    expert_parameters: int = 0
+    """Of this one file."""
 
 
 @dataclass(frozen=True, slots=True)

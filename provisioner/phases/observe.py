@@ -52,7 +52,7 @@ def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
 
 def _observe(service: Service, keeper: int | None) -> ServiceObserved:
     pid = processes.engine_of(keeper) if keeper is not None else None
-    state = _state_letter(pid) if pid is not None else None
+    state = processes.state_of(pid) if pid is not None else None
     key = _read_key(service.key_file)
     first = min(service.first_token_seconds, STOPPED_PATIENCE) if state in ("T", "t") else service.first_token_seconds
     patience = min(probe.PATIENCE, first)
@@ -69,7 +69,7 @@ def _observe(service: Service, keeper: int | None) -> ServiceObserved:
     return ServiceObserved(
         name=service.name,
         pid=pid,
-        process_state=_state_letter(pid) if pid is not None else None,
+        process_state=processes.state_of(pid) if pid is not None else None,
         health=cast(int | Unknown, answers["health"]),
         models=cast(tuple[str, ...] | Unknown, answers["models"]),
         context=cast(int | Unknown, answers["context"]),
@@ -144,14 +144,6 @@ def _read_key(path: str) -> str | Unknown:
     except (OSError, UnicodeDecodeError) as error:
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is no text"
         return Unknown(f"the key file {path} cannot be read: {reason}")
-
-
-def _state_letter(pid: int) -> str | None:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(") ")[2][:1] or None
-    except OSError:
-        return None
 
 
 def _log_tail(service: Service) -> tuple[str, ...]:

@@ -50,15 +50,16 @@ class Ground:
 
 
 def look(spec: Spec, store: "Store", place: Place) -> Ground:
-    """This machine as it is now. Nothing is changed, and no network is asked."""
-    from provisioner.phases.survey import survey
+    """This machine as it is now. Nothing is changed, and no network is asked, but for a model that only a hub knows."""
+    from provisioner.phases.survey import survey, with_hub
     from provisioner.weights.shelf import shelf
     from provisioner.world.units import service_manager
 
     standing = survey(store, place)
     facts = facts_here()
     books = catalog.load_catalog()
-    plan = make_plan(spec, facts, books, shelf(spec, store, place), place, in_force(standing, place))
+    at_hand = with_hub(spec, shelf(spec, store, place), books)
+    plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place))
     plan = _named_folder(plan, spec)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
@@ -78,13 +79,15 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
 
 def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | None = None) -> Ground:
     """Another machine, known by its facts alone, or this one as it might be: nothing stands there yet."""
+    from provisioner.phases.survey import with_hub
+
     books = catalog.load_catalog()
     facts = facts_here() if hardware is None else facts_given(hardware, books)
     if changed is not None:
         from provisioner.planning.whatif import what_if
 
         facts = what_if(facts, changed, books)
-    plan = make_plan(spec, facts, books, Shelf(), place)
+    plan = make_plan(spec, facts, books, with_hub(spec, Shelf(), books), place)
     return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
 
 

@@ -2,18 +2,27 @@
 
 import json
 import os
-from typing import cast
+from functools import cache
+from typing import TYPE_CHECKING, cast
 
+from provisioner.catalog import Catalog
 from provisioner.documents import decode
 from provisioner.errors import Refused
-from provisioner.model.plan import Plan
+from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Place
+from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
+from provisioner.model.spec import Spec
+from provisioner.model.weights import CheckpointFolder, Shelf
 from provisioner.rendering import digest_of, drafts_of
 from provisioner.world import processes, units
 from provisioner.world.store import FOLDERS, Store
 
+if TYPE_CHECKING:
+    from provisioner.world.remote import Found
+
 HALF = ".tmp"
+REPOSITORY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 PARTS = (".part", ".part.journal")
 """The ends of what a download writes until it is whole."""
 
@@ -40,6 +49,49 @@ def survey(store: Store, place: Place) -> Standing:
         parts=parts,
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
+
+
+def is_repository(model: str) -> bool:
+    """Whether a model is named as hubs name it: `owner/name`, which is no file of this machine."""
+    owner, _, name = model.partition("/")
+    words = all(part and part[0] not in ".-" and not set(part) - set(REPOSITORY) for part in (owner, name))
+    return words and not model.lower().endswith(".gguf") and not os.path.exists(model)
+
+
+def with_hub(spec: Spec, shelf: Shelf, books: Catalog) -> Shelf:
+    """The shelf, and on it what a hub has of a model that the catalog does not know: headers and sizes, no weights.
+
+    It is asked once a run.
+    """
+    if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
+        return shelf
+    from provisioner.planning.names import lookup
+    from provisioner.weights import hubs
+
+    if lookup(books, spec.model) is not None:
+        return shelf
+    found = _asked(hubs.check_source(spec.source or hubs.HUGGINGFACE), spec.model, spec.precision or "")
+    return replace(
+        shelf,
+        folders=(*shelf.folders, *(_with_hashes(folder, shelf.offered) for folder in found.folders)),
+        local=(*shelf.local, *found.local),
+        offered=(*shelf.offered, *found.offered),
+    )
+
+
+def _with_hashes(folder: CheckpointFolder, offered: tuple[WeightFile, ...]) -> CheckpointFolder:
+    """Hashes of small files that were learned since the folder was looked at."""
+    known = {file.origin: file.sha256 for file in offered}
+    return replace(
+        folder, files=tuple(replace(file, sha256=file.sha256 or known.get(file.origin)) for file in folder.files)
+    )
+
+
+@cache
+def _asked(source: str, repository: str, precision: str) -> "Found":
+    from provisioner.world.remote import look_at
+
+    return look_at(source, repository, precision)
 
 
 def running(state: str) -> tuple[Running, ...]:

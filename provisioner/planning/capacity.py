@@ -43,6 +43,8 @@ class Copies:
     """Requests that one copy takes at a time."""
     tensor: int = 1
     pipeline: int = 1
+    data: int = 1
+    """Groups of ranks within a copy that take requests of their own and share the experts."""
     replicas: int = 1
 
 
@@ -101,14 +103,15 @@ def stream_seconds(copies: Copies, rates: Rates, batch: float, work: Work) -> fl
 
     A token passes all stages one after the other; each stage works on its own part of the batch at the same time.
     """
-    each = max(1.0, batch / copies.replicas / copies.pipeline)
-    return decode_seconds(copies.reads, rates, copies.kv_bytes_per_token, each, work.context, copies.tensor)
+    each = max(1.0, batch / copies.replicas / copies.pipeline / copies.data)
+    cache = copies.kv_bytes_per_token
+    return decode_seconds(copies.reads, rates, cache, each, work.context, copies.tensor, copies.data)
 
 
 def total_rate(copies: Copies, rates: Rates, batch: float, work: Work) -> float:
     """Tokens per second of all requests: a copy's time goes into its requests' prompts and into its steps."""
     each = batch / copies.replicas
-    prompts = prompt_seconds(copies.reads, rates, work.prompt, copies.tensor) / copies.pipeline
+    prompts = prompt_seconds(copies.reads, rates, work.prompt, copies.tensor) / copies.pipeline / copies.data
     steps = work.output * stream_seconds(copies, rates, batch, work) / each
     return copies.replicas * work.output / (rates.request_seconds + prompts + steps)
 

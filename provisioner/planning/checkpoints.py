@@ -135,14 +135,15 @@ def _experts(geometry: Geometry) -> int:
 
 
 def _rest(geometry: Geometry, full_layers: int, expert_layers: int) -> int:
-    """Norms, biases and routers."""
+    """Norms, biases and routers; Qwen's hybrid models gate their shared expert as they gate attention."""
     norms = (geometry.layers * geometry.norms + 1) * geometry.hidden
     biases = (geometry.heads * geometry.key_length + 2 * geometry.kv_heads * geometry.key_length) * geometry.qkv_bias
     own_norms = 2 * geometry.key_length * geometry.qk_norm
     if geometry.kv_lora_rank:
         own_norms = geometry.kv_lora_rank + geometry.q_lora_rank + 2 * geometry.index_dimensions
     routers = expert_layers * geometry.experts * (geometry.hidden + geometry.router_bias)
-    return norms + full_layers * (biases + own_norms) + routers
+    shared_gates = expert_layers * geometry.hidden if geometry.output_gate and geometry.shared_experts else 0
+    return norms + full_layers * (biases + own_norms) + routers + shared_gates
 
 
 def checkpoint_bytes(geometry: Geometry, precision: str) -> int:
@@ -173,10 +174,10 @@ def draft_bytes(geometry: Geometry, precision: str) -> int:
 def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:
     """The published checkpoint of this precision, else what one would weigh; `None` for a precision without a scheme."""
     published = entry.checkpoint(precision)
-    if published is not None or precision not in SCHEMES or not entry.architecture.layers:
+    if published is not None or precision not in SCHEMES or not entry.architecture.hidden:
         return published
     expected = parameters(entry.architecture)
     size = checkpoint_bytes(entry.architecture, precision)
     if abs(expected - entry.parameters) > AGREES * entry.parameters:
         size = int(size * entry.parameters / expected)
-    return Checkpoint(precision, size, exact=False, repositories={}, source=COMPUTED, verified=False)
+    return Checkpoint(precision, size, repositories={}, source=COMPUTED, verified=False)

@@ -19,15 +19,19 @@ class Cut:
 
 
 def cuts(devices: int, geometry: Geometry, refuses: Refuses) -> Iterator[Cut]:
-    """Within one node: tensor parallelism, powers of two first; then whole experts on data-parallel ranks; then pipelines."""
+    """Within one node: tensor parallelism, powers of two first, then what divides a cache that it copies to each rank.
+
+    That is: each rank keeps a part of every context, or ranks serve different requests, or layers go to stages.
+    """
     refused: dict[int, str] = {}
     for size in sorted(range(1, devices + 1), key=lambda size: (not _power_of_two(size), size)):
-        cut = _tensor(size, geometry, refuses)
-        if isinstance(cut, Cut):
+        cut = _whole_experts(Degrees(tensor=size), geometry, refuses)
+        if cut is not None:
             yield cut
         else:
-            refused[size] = cut
+            refused[size] = refuses(Degrees(tensor=size))
     rest = [size for size in range(2, devices + 1) if size in refused or not _divides_cache(size, geometry)]
+    yield from _divided_contexts(rest, geometry, refuses)
     if geometry.experts:
         yield from _data(rest, refuses)
     yield from _pipelines(rest, refused, geometry, refuses)
@@ -54,16 +58,14 @@ def _power_of_two(number: int) -> bool:
     return number & (number - 1) == 0
 
 
-def _tensor(size: int, geometry: Geometry, refuses: Refuses) -> Cut | str:
-    """Experts are cut like all else, and stay whole only where the engine cannot cut them so small."""
-    plain = Degrees(tensor=size)
-    why = refuses(plain)
-    if not why:
-        return Cut(plain)
-    whole = replace(plain, expert=True)
-    if size > 1 and geometry.experts and not refuses(whole):
-        return Cut(whole, why)
-    return why
+def _divided_contexts(sizes: Iterable[int], geometry: Geometry, refuses: Refuses) -> Iterator[Cut]:
+    """Decode context parallelism: ranks that would hold the same heads each hold some of the tokens, as many ways as can be."""
+    for size in sizes:
+        for parts in reversed(_divisors(size)[1:]):
+            cut = _whole_experts(Degrees(tensor=size, decode_context=parts), geometry, refuses)
+            if cut is not None:
+                yield cut
+                break
 
 
 def _data(sizes: Iterable[int], refuses: Refuses) -> Iterator[Cut]:
@@ -99,8 +101,11 @@ def _spread(devices: int, nodes: int, data: bool, geometry: Geometry, refuses: R
 
 
 def _with_stages(degrees: Degrees, geometry: Geometry, refuses: Refuses) -> Cut | None:
-    if degrees.pipeline > geometry.layers:
-        return None
+    return _whole_experts(degrees, geometry, refuses) if degrees.pipeline <= geometry.layers else None
+
+
+def _whole_experts(degrees: Degrees, geometry: Geometry, refuses: Refuses) -> Cut | None:
+    """Experts are cut like all else, and stay whole only where the engine cannot cut them so small."""
     why = refuses(degrees)
     if not why:
         return Cut(degrees)

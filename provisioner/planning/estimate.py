@@ -2,11 +2,10 @@
 
 from provisioner.model.plan import Capacity
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.capacity import Copies, Estimate, capacity, concurrent, users
+from provisioner.planning.capacity import Estimate, concurrent, users
 from provisioner.planning.devices import entry_of, link_of
+from provisioner.planning.expected import expect
 from provisioner.planning.islands import FABRIC, farthest
-from provisioner.planning.rates import Situation, architecture_of, span_of
-from provisioner.planning.roofline import reads_of
 from provisioner.planning.speed import Speed
 
 
@@ -18,25 +17,17 @@ def of_served(scene: Scene, attempt: Attempt) -> Estimate | str:
     entry = entry_of(scene.catalog, served.layout.card)
     if entry is None:
         return f"{served.layout.card.name} is not in the catalog"
-    cut, load = served.layout.degrees, served.load
-    reads = reads_of(subject.geometry, subject.weights_bytes, subject.precision)
-    situation = Situation(
-        attempt.engine.name, load.version, reads.shape, load.precision, architecture_of(entry), _link(scene, attempt)
+    return expect(
+        scene.catalog.speed_rows(),
+        entry,
+        attempt.engine.name,
+        served.load,
+        subject.weights_bytes,
+        served.pool.tokens,
+        _link(scene, attempt),
+        served.layout.replicas,
+        ratio=scene.wish.users_per_request,
     )
-    span = span_of(scene.catalog.speed_rows(), entry, situation)
-    if isinstance(span, str):
-        return span
-    copies = Copies(
-        reads=reads,
-        span=span,
-        kv_bytes_per_token=load.kv_bytes_per_token * cut.pipeline,
-        kv_tokens=served.pool.tokens,
-        sequences=load.sequences,
-        tensor=cut.tensor * cut.data,
-        pipeline=cut.pipeline,
-        replicas=served.layout.replicas,
-    )
-    return capacity(copies, attempt.rung.context, ratio=scene.wish.users_per_request)
 
 
 def _link(scene: Scene, attempt: Attempt) -> str:

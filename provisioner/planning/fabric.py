@@ -64,7 +64,17 @@ def _over_rdma(wires: Sequence[Interface], active: Sequence[RdmaDevice]) -> Rend
         if port.rate_gbps == best.rate_gbps and port.link_layer == best.link_layer
     )
     rate = f"{best.rate_gbps:g} Gb/s" if best.rate_gbps else "its rate is unknown"
-    return Rendezvous(best.interface, alike, f"{best.interface} is beside RDMA over {best.link_layer} ({rate})")
+    beside = f"{best.interface} is beside RDMA over {best.link_layer} ({rate})"
+    bond = _bond_over(named[best.interface or ""], wires)
+    if bond is not None:
+        return Rendezvous(bond.name, alike, f"{beside} and seems to be part of {bond.name}, which has the address")
+    return Rendezvous(best.interface, alike, beside)
+
+
+def _bond_over(wire: Interface, wires: Sequence[Interface]) -> Interface | None:
+    """A bond takes the addresses of its parts; which these are, nobody told, but none is faster than the whole."""
+    bonds = [each for each in wires if each.kind == "bond" and wire.kind == "ethernet" and _speed(each) >= _speed(wire)]
+    return max(bonds, key=_speed, default=None)
 
 
 def _speed(interface: Interface) -> int:

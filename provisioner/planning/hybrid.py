@@ -68,6 +68,8 @@ class Split:
     """Layers of which the host holds all (`layers`), or the experts (`experts`: the N of `--n-cpu-moe`)."""
     host_bytes: int
     problem: str = ""
+    card_experts: int = 0
+    """Of each layer whose experts the host has, how many are on a card all the same (KTransformers)."""
 
     @property
     def n_gpu_layers(self) -> int:
@@ -192,7 +194,8 @@ def _token_bytes(load: Load, split: Split, cache: float) -> TokenBytes:
     if split.by == LAYERS:
         cards = tuple((common + experts) * count / everything for count in split.device_layers)
         return TokenBytes(cards, common + experts - sum(cards))
-    on_host = experts * split.host_layers / load.expert_layers
+    away = 1 - split.card_experts / max(1, reads.experts)
+    on_host = experts * away * split.host_layers / load.expert_layers
     on_cards = common + experts - on_host
     total = max(1, sum(split.device_bytes))
     return TokenBytes(tuple(on_cards * count / total for count in split.device_bytes), on_host)

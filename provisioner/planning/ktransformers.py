@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from provisioner.model.catalog import Geometry
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB, size
 from provisioner.planning.capacity import Expected
+from provisioner.planning.checkpoints import checkpoint_bytes
 from provisioner.planning.host_speed import HostSpeed
 from provisioner.planning.hybrid import EXPERTS, Load, Split, tokens_per_second
 from provisioner.planning.rates import Span
@@ -21,6 +22,10 @@ HOST_OVERHEAD_BYTES = 5 * GIB
 
 DEVICE_OVERHEAD_BYTES = 1 * GIB
 """Beside weights and cache: 11.46 GB in use were seen with R1 in Q4_K_M, where those two are 10.2 GB at 4096 tokens."""
+
+SERVER_OVERHEAD_BYTES = 5 * GIB
+"""The same under SGLang, with its graphs and a chunk of a prompt: 27 GB of a card are asked for where DeepSeek V3.2's own part in
+FP8 has 20 GB (kvcache-ai/ktransformers@95009ea doc/en/kt-kernel/deepseek-v3.2-sglang-tutorial.md)."""
 
 METHODS = (("amx_int8", "AMXINT4"), ("avx512f", "RAWINT4"), ("avx2", "LLAMAFILE"))
 """By what processors can do, the most first; the last one reads GGUF files and runs on all three."""
@@ -49,26 +54,56 @@ class Placement:
     problem: str
 
 
-def place(geometry: Geometry, weights_bytes: int, precision: str, context: int, machine: Machine) -> Placement:
-    """All experts on the host and all else on one card, or why that cannot be."""
-    load = _load(geometry, weights_bytes, precision, context)
-    device = load.reads.common_bytes + load.host_table_bytes + load.kv_bytes + DEVICE_OVERHEAD_BYTES
-    experts = load.reads.expert_bytes
-    split = Split(EXPERTS, (geometry.layers + 1,), (device,), load.expert_layers, experts + HOST_OVERHEAD_BYTES)
-    spare = machine.host_budget_bytes - split.host_bytes
-    copies = machine.sockets if spare >= (machine.sockets - 1) * experts else 1
+def place(
+    geometry: Geometry,
+    weights_bytes: int,
+    precision: str,
+    context: int,
+    machine: Machine,
+    card_precision: str | None = None,
+) -> Placement:
+    """All experts on the host and all else on one card, or why that cannot be.
+
+    `weights_bytes` in `precision` are where the experts come from. What is on the card comes from the same GGUF, as in the first
+    versions, or from a checkpoint in `card_precision`, as in kt-kernel since it serves through SGLang.
+    """
+    load = _load(geometry, weights_bytes, precision, context, card_precision)
+    device = load.reads.common_bytes + load.host_table_bytes + load.kv_bytes + load.device_overhead_bytes
+    count, moved = _on_card(load, device, machine)
+    host = load.reads.expert_bytes - moved + HOST_OVERHEAD_BYTES
+    split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, host, card_experts=count)
+    spare = machine.host_budget_bytes - host
+    copies = machine.sockets if spare >= (machine.sockets - 1) * load.reads.expert_bytes else 1
     methods = tuple(name for flag, name in METHODS if machine.flags is None or flag in machine.flags)
     return Placement(load, split, methods, copies, _unfit(machine, methods) or _no_room(load, split, machine))
 
 
-def _load(geometry: Geometry, weights_bytes: int, precision: str, context: int) -> Load:
+def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]:
+    """As many experts of each layer as the host has no room for, if the card has it: how many, and their bytes."""
+    each = load.reads.expert_bytes // max(1, load.reads.experts)
+    missing = load.reads.expert_bytes + HOST_OVERHEAD_BYTES - machine.host_budget_bytes
+    if missing <= 0 or not each:
+        return 0, 0
+    count = -(-missing // each)
+    return (count, count * each) if device_bytes + count * each <= machine.device_budget_bytes else (0, 0)
+
+
+def _load(geometry: Geometry, weights_bytes: int, precision: str, context: int, card_precision: str | None) -> Load:
+    reads = reads_of(geometry, weights_bytes, precision)
+    whole, overhead = weights_bytes, DEVICE_OVERHEAD_BYTES
+    if card_precision:
+        size_on_card = checkpoint_bytes(geometry, card_precision)
+        on_card = reads_of(geometry, size_on_card, card_precision)
+        reads = replace(reads, common_bytes=on_card.common_bytes)
+        whole = size_on_card - on_card.expert_bytes + reads.expert_bytes
+        overhead = SERVER_OVERHEAD_BYTES
     return Load(
-        reads=reads_of(geometry, weights_bytes, precision),
+        reads=reads,
         expert_layers=geometry.layers - geometry.dense_layers if geometry.experts else 0,
-        weights_bytes=weights_bytes,
+        weights_bytes=whole,
         kv_bytes=kv_cache_bytes(geometry, context, 1, "f16", "f16"),
         activation_bytes=0,
-        device_overhead_bytes=DEVICE_OVERHEAD_BYTES,
+        device_overhead_bytes=overhead,
         host_overhead_bytes=HOST_OVERHEAD_BYTES,
     )
 

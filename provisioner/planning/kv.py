@@ -6,7 +6,7 @@ whole on every rank of a tensor group and only decode-context parallelism cuts i
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 
 BITS = {
     "auto": 16, "bf16": 16, "bfloat16": 16, "fp16": 16, "float16": 16, "half": 16, "f16": 16, "float32": 32, "fp32": 32,
@@ -20,6 +20,8 @@ SPARSE_LATENT_BYTES = 656
 
 INDEX_SCALE_BLOCK = 128
 """Values of an indexer's key that share one scale of 32 bits; the key itself is kept in 8 bits whatever the cache's type."""
+
+PADDED_HEAD = 256
 
 BLOCK = 16
 """Tokens of one block where nothing asks for more."""
@@ -183,3 +185,18 @@ def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int) ->
     elif group.window:
         each = -(-min(group.window - 1 + step, length) // layout.block) + 1
     return -(-group.layers // layout.size) * each
+
+
+def has_law(geometry: Geometry) -> bool:
+    """Whether bytes for each token are known: of compressed sparse attention (DeepSeek V4) they depend on the context."""
+    return "compressed" not in geometry.kind
+
+
+def uncompressed(geometry: Geometry) -> Geometry:
+    """The same model for an engine that does not know latent attention: keys and values of every head, padded to 256.
+
+    vLLM before 0.7 did so (0.6.4 model_executor/models/deepseek_v2.py).
+    """
+    if not geometry.kv_lora_rank:
+        return geometry
+    return replace(geometry, kv_lora_rank=0, kv_heads=geometry.heads, key_length=PADDED_HEAD, value_length=PADDED_HEAD)

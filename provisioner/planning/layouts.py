@@ -7,7 +7,7 @@ tokens at TP 2 and 114,688 at PP 2, with 78 against 50 tokens/s (a public log of
 crawls (vllm-project/vllm#21524), and is proposed only when asked for.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Accelerator, Unknown
@@ -82,6 +82,15 @@ def layouts(
             yield from _over_nodes(asked, kind, nodes, geometry, tensor_across_nodes)
 
 
+def on_devices(site: Site, degrees: Degrees, devices: Collection[str]) -> Layout:
+    """One copy on just these devices, which somebody else has picked: all alike, and as many as the degrees take."""
+    chosen = tuple(card for card in site.cards if device_name(card) in devices)
+    found = kinds(chosen, site.assumed)
+    if len(found) != 1 or len(chosen) != len(devices) or len(chosen) * degrees.nodes != degrees.ranks:
+        raise ValueError(f"{degrees.ranks} like devices are needed, and these are {', '.join(sorted(devices))}")
+    return _layout(site, Cut(degrees), (_copy(found[0], chosen, min(degrees.tensor, len(chosen))),), degrees.nodes)
+
+
 class _Asked:
     """What one search has found out already: refusals by degrees, choices of cards, and the words for a group."""
 
@@ -106,8 +115,8 @@ class _Asked:
 
 
 def key(site: Site) -> tuple[object, ...]:
-    """Equal for sites whose layouts are equal, for whoever keeps those of one machine for the next alike."""
-    return (site.nodes, *(
+    """Equal for sites whose layouts are equal under one catalog, for whoever keeps those of one machine for the next alike."""
+    return (site.nodes, site.assumed is not None, *(
         (card.vendor, card.index, card.name, card.memory_bytes, card.free_bytes, card.compute_capability, card.numa_node,
          card.links)
         for card in site.cards
@@ -182,6 +191,8 @@ def _because(site: Site, cut: Cut, groups: Sequence[Group]) -> str:
         told.append(f"stages across {degrees.nodes} nodes, where tensor parallelism would wait for the network")
     elif degrees.pipeline > 1:
         told.append(f"{degrees.pipeline} stages of layers")
+    if degrees.decode_context > 1:
+        told.append(f"each of {degrees.decode_context} ranks keeps its part of every context")
     if degrees.data > 1:
         told.append("each rank has a cache of its own, and the experts are spread over all ranks")
     elif degrees.expert:

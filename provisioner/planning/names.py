@@ -8,7 +8,8 @@ a size stands beside it.
 import re
 from collections.abc import Iterable, Iterator
 
-from provisioner.catalog import Catalog, unknown
+from provisioner.catalog import Catalog, nearest
+from provisioner.errors import BadInput
 from provisioner.model.catalog import ModelEntry
 from provisioner.model.record import dataclass
 
@@ -19,12 +20,12 @@ MAKERS = frozenset(
      "minimaxai", "redhatai", "neuralmagic", "unsloth", "bartowski", "casperhansen", "cohere", "cohereforai", "c4ai",
      "tiiuae", "bigcode", "allenai", "01", "ai", "lmstudio", "community", "thebloke", "hugging", "face", "nousresearch")
 )  # fmt: skip
-STYLES = frozenset(("instruct", "chat", "it", "hf", "model", "instruction", "original", "release", "class"))
+STYLES = frozenset(("instruct", "chat", "it", "hf", "model", "instruction", "original", "release", "class", "qat"))
 """Words for how a model was trained to answer, which does not change its shape."""
 
 PRECISION_WORDS = frozenset(
     ("awq", "gptq", "int4", "int8", "fp8", "fp4", "nvfp4", "mxfp4", "bf16", "fp16", "f16", "fp32", "w4a16", "w8a8", "w8a16",
-     "4bit", "8bit", "4", "8", "bit", "bnb", "dynamic", "static", "block", "block128", "channel", "tensor", "per", "quantized",
+     "4bit", "8bit", "bnb", "dynamic", "static", "block", "block128", "channel", "tensor", "per", "quantized",
      "quant", "gguf", "g128", "g32", "marlin", "symmetric", "autoround", "q4", "q8", "mlx", "float8", "float16", "bfloat16",
      "modelopt", "compressed", "tensors", "online", "ud")
 )  # fmt: skip
@@ -55,9 +56,13 @@ ACTIVE = re.compile(r"^a\d+(\.\d+)?b$")
 DATE = re.compile(r"^\d{4}$|^20\d{6}$")
 BESIDE = re.compile(r"\([^)]*\)|\[[^]]*\]| \+ .*| / .*")
 """Remarks in brackets, a drafter that comes with the model, and the second of two alternatives."""
+BITS = re.compile(r"\b[48] bits?\b")
 HEADS = re.compile(r"\b\d+[ -]heads?\b")
 WHOLE_ROWS = re.compile(r"dynamic|static|channel|tensor")
 """Words that say that FP8 has no scale for each block, whatever the makers of the model publish."""
+
+
+UNKNOWN = "name a model of the catalog, as its makers or a hub write it, or the folder that its files are in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,9 @@ def find_model(catalog: Catalog, text: str) -> Named:
     """The model that a text names; `BadInput` with the nearest names where there is none, or more than one."""
     found = lookup(catalog, text)
     if found is None:
-        raise unknown("model", text, catalog.models)
+        known = [name for key in catalog.models for name in _names(catalog, key)]
+        near = " or ".join(f"`{name}`" for name in nearest(text, known))
+        raise BadInput(f"unknown model `{text}`", fix=f"did you mean {near}?" if near else UNKNOWN)
     return found
 
 
@@ -99,14 +106,22 @@ def _by_whole_name(catalog: Catalog, text: str) -> Named | None:
 
 def _by_words(catalog: Catalog, text: str) -> Named | None:
     """The one entry whose words agree, first without the remarks beside the name, then with them."""
-    known = [(key, name, words(name)) for key in catalog.models for name in _names(catalog, key)]
     for wanted in dict.fromkeys((words(BESIDE.sub("", text)), words(text))):
+        near = [(key, name, words(name)) for key, name in _holding(catalog, _without(DATE, wanted))]
         for agrees in (_same, _same_apart_from_date, _same_apart_from_active, _same_apart_from_maker):
-            found = {key: name for key, name, each in reversed(known) if wanted and agrees(wanted, each)}
+            found = {key: name for key, name, each in reversed(near) if wanted and agrees(wanted, each)}
             if len(found) == 1:
                 ((key, name),) = found.items()
                 return _named(catalog, key, name, text)
     return None
+
+
+def _holding(catalog: Catalog, wanted: Words) -> Iterator[tuple[str, str]]:
+    """Names in which all these words stand somewhere, which takes less time than to part each name into its own."""
+    for key in catalog.models:
+        for name in _names(catalog, key):
+            if all(word in name.lower() for word in wanted):
+                yield key, name
 
 
 def _named(catalog: Catalog, key: str, name: str, text: str) -> Named:
@@ -145,10 +160,15 @@ def _without(pattern: re.Pattern[str], name: Words) -> Words:
 
 
 def words(text: str) -> Words:
-    """What tells models apart, of a name: `Qwen/Qwen2.5-7B-Instruct-AWQ` is qwen, 2.5 and 7b."""
+    """What tells models apart, of a name: `Qwen/Qwen2.5-7B-Instruct-AWQ` is qwen, 2.5 and 7b.
+
+    A size alone is a name (the tiers are called so), but what is left of `70B-Instruct` is none.
+    """
     last = HEADS.sub(" ", text.strip().lower().rsplit("/", 1)[-1]).removesuffix(".gguf")
-    plain = GGUF.sub(" ", re.sub(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])", " ", last))
-    return frozenset(word for word in _parted(plain) if word not in MAKERS | STYLES | PRECISION_WORDS)
+    plain = BITS.sub(" ", GGUF.sub(" ", re.sub(r"[^a-z0-9.]+|(?<![0-9])\.|\.(?![0-9])", " ", last)))
+    said = frozenset(_parted(plain))
+    found = said - MAKERS - STYLES - PRECISION_WORDS
+    return frozenset() if said & STYLES and all(map(SIZE.match, found)) else found
 
 
 def _parted(plain: str) -> Iterator[str]:
@@ -158,7 +178,7 @@ def _parted(plain: str) -> Iterator[str]:
         if family and word not in PRECISION_WORDS:
             yield from (family[1], family[2] + family[3])
         else:
-            yield word
+            yield "distill" if word == "distilled" else word
 
 
 def _names(catalog: Catalog, key: str) -> Iterator[str]:
@@ -176,8 +196,11 @@ def _names(catalog: Catalog, key: str) -> Iterator[str]:
 def _checkpoints(catalog: Catalog, key: str) -> Iterator[tuple[str, str]]:
     raw = catalog.models[key]
     if isinstance(raw, dict):
+        own = tuple(raw["repositories"].values())
         for checkpoint in raw.get("checkpoints", ()):
-            yield from ((checkpoint["precision"], name) for name in checkpoint["repositories"].values())
+            yield from (
+                (checkpoint["precision"], name) for name in checkpoint["repositories"].values() if name not in own
+            )
 
 
 def precision_of(text: str) -> str | None:
@@ -202,6 +225,8 @@ def _kinds(precision: str) -> Iterable[str]:
         return ("int4", "w4a16", "awq", "gptq")
     if precision == "w4a16":
         return ("int4",)
+    if precision == "mxfp4":
+        return ("nvfp4", "mxfp4_fp8")
     if precision in ("fp8", "fp8_block128"):
         return ("fp8_block128", "fp8")
     return ()

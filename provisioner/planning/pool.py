@@ -2,7 +2,7 @@
 
 from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 from provisioner.planning import kv
 from provisioner.planning.amounts import size
 
@@ -31,6 +31,7 @@ class Pool:
 
 def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -> Pool:
     """`dtype` and `block` are the cache's type and the tokens of one block."""
+    dtype = cache_type(dtype, load)
     inside = (usage.activation, usage.runtime) + ((usage.graphs,) if usage.graphs_inside else ())
     expected = usage.budget.bytes - load.weights_bytes - sum(part.bytes for part in inside)
     low = usage.budget.low - load.weights_bytes - sum(part.high for part in inside)
@@ -62,8 +63,23 @@ def _tokens(load: Load, size_bytes: int, dtype: str, block: int) -> int:
     )  # fmt: skip
 
 
+def cache_type(asked: str, load: Load) -> str:
+    """The type of a cached value: as asked, else what a checkpoint of this precision asks for."""
+    name = f"cache_bits_{load.precision}"
+    if asked not in ("", "auto") or name not in load.constants:
+        return asked or "auto"
+    return "fp8" if constant(load, name).value == 8 else "auto"
+
+
 def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int:
-    """One request of the full context, in whole blocks: an engine that cannot hold it does not start."""
+    """One request of the full context, in whole blocks: an engine that cannot hold it does not start.
+
+    Nothing is known beforehand of a cache without a law, and some releases want room for all stages on each of them.
+    """
+    if not kv.has_law(load.geometry):
+        return 0
+    if constant(load, "whole_model_checked").value:
+        load = replace(load, degrees=replace(load.degrees, pipeline=1), stage=None)
     blocks = -(-load.context // (block * load.degrees.decode_context))
     growing = (
         kv.bytes_per_token(load.geometry, load.degrees, dtype, load.stage)

@@ -24,6 +24,7 @@ class Situation:
     precision: str
     architecture: str
     link: str = "none"
+    mode: str = "graphs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def holds(row: SpeedRow, situation: Situation) -> bool:
         (row.shapes, situation.shape),
         (row.precisions, situation.precision),
         (row.links, situation.link),
+        (row.modes, situation.mode),
     )
     if any(wanted and found not in wanted for wanted, found in plain):
         return False
@@ -63,7 +65,7 @@ def holds(row: SpeedRow, situation: Situation) -> bool:
 
 
 def _particularity(row: SpeedRow) -> tuple[int, tuple[int, ...]]:
-    conditions = (row.engines, row.shapes, row.precisions, row.architectures, row.links)
+    conditions = (row.engines, row.shapes, row.precisions, row.architectures, row.links, row.modes)
     return sum(1 for condition in conditions if condition), numbers(row.since)
 
 
@@ -100,7 +102,7 @@ def span_of(rows: Iterable[SpeedRow], entry: AcceleratorEntry, situation: Situat
 
 RATE_NAMES = (
     "bandwidth_share", "decode_share", "prefill_share", "link_bytes_per_second", "reduce_seconds", "layer_seconds",
-    "step_seconds", "token_seconds", "request_seconds",
+    "step_seconds", "token_seconds", "request_seconds", "arrival_seconds",
 )  # fmt: skip
 
 
@@ -119,6 +121,7 @@ def _rates(
         step_seconds=picked["step_seconds"],
         token_seconds=picked["token_seconds"],
         request_seconds=picked["request_seconds"],
+        arrival_seconds=picked["arrival_seconds"],
     )
 
 

@@ -70,6 +70,8 @@ class Rates:
     """The engine's own work for each token that it makes: scheduling, sampling, sending."""
     request_seconds: float
     """The same for each request: its HTTP, its template, its tokens."""
+    arrival_seconds: float
+    """What a request waits in all beside its computing, until its first token is there: time, but nobody's work."""
 
 
 def reads_of(geometry: Geometry, weights_bytes: int, precision: str) -> Reads:
@@ -116,10 +118,14 @@ def _pair_flops(geometry: Geometry) -> int:
 
 
 def decode_seconds(
-    reads: Reads, rates: Rates, kv_bytes_per_token: float, batch: float, context: float, ranks: int = 1
+    reads: Reads, rates: Rates, kv_bytes_per_token: float, batch: float, context: float, ranks: int = 1, data: int = 1
 ) -> float:
-    """One step that makes a token for each of `batch` requests. `kv_bytes_per_token` is what one rank keeps."""
-    read = reads.touched_bytes(batch) / ranks + batch * context * kv_bytes_per_token
+    """One step that makes a token for each of `batch` requests. `kv_bytes_per_token` is what one rank keeps.
+
+    With data parallelism each of `data` groups has such a batch and all the common weights, and they share the experts.
+    """
+    experts = reads.touched_expert_bytes(batch * data) / (ranks * data)
+    read = reads.common_bytes / ranks + experts + batch * context * kv_bytes_per_token
     computed = FLOPS_PER_PARAMETER * reads.active_parameters * batch / ranks
     device = max(read / rates.bytes_per_second, computed / rates.decode_flops)
     return device + reduction_seconds(reads, rates, batch, ranks) + _fixed(reads, rates) + batch * rates.token_seconds
@@ -129,7 +135,7 @@ def first_token_seconds(reads: Reads, rates: Rates, prompt: float, ranks: int = 
     """The prompt of one request through the model, alone: computed, and no faster than the weights are read once."""
     read = reads.touched_bytes(prompt) / ranks / rates.bytes_per_second
     computed = max(prompt_seconds(reads, rates, prompt, ranks), read)
-    return computed + _fixed(reads, rates) + rates.request_seconds
+    return computed + _fixed(reads, rates) + rates.arrival_seconds
 
 
 def prompt_seconds(reads: Reads, rates: Rates, prompt: float, ranks: int = 1) -> float:

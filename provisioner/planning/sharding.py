@@ -150,7 +150,7 @@ def _stage_bytes(geometry: Geometry, known: TensorBytes, degrees: Degrees, stage
 
 def attention_share(geometry: Geometry, tensor: int) -> float:
     """Of the matrices that are cut by heads: query and output heads divide, key and value heads only as far as they go."""
-    if geometry.kv_lora_rank or not geometry.heads:
+    if geometry.kv_lora_rank or not geometry.heads * geometry.key_length:
         return 1 / tensor
     query = geometry.heads * (geometry.key_length * (2 if geometry.output_gate else 1) + geometry.value_length)
     keys = geometry.kv_heads * (geometry.key_length + geometry.value_length)

@@ -37,7 +37,8 @@ ENOUGH_DISK = 16 << 40
 """What is taken for granted where nothing is said; beside accelerators at least twice their memory is."""
 
 HOST_FREE = 0.95
-"""Of the host's memory, what a system that runs nothing else leaves free."""
+HOST_USED = 4 * GIB
+"""A system that runs nothing else leaves so much of the host's memory free, and uses no more than this of a large one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def _facts(said: Said) -> HostFacts:
         host=Host(_name(said), "Linux", "not stated", "x86_64", None, None, None),
         cpu=_cpu(said),
         numa=_numa(said),
-        memory=Memory(memory_of(said), int(memory_of(said) * HOST_FREE), 0, (), None, NOT_STATED, None),
+        memory=Memory(memory_of(said), free_of(memory_of(said)), 0, (), None, NOT_STATED, None),
         limits=Limits(None, None, None, None, None, None),
         disks=(),
         filesystems=(Filesystem("/", "disk", "ext4", _disk(said), _disk(said), None, read_only=False),),
@@ -249,6 +250,11 @@ def _numa(said: Said) -> tuple[NumaNode, ...]:
                  tuple(10 if node == other else 21 for other in range(sockets)))
         for node in range(sockets)
     )  # fmt: skip
+
+
+def free_of(total: int) -> int:
+    """Of a host that runs nothing else."""
+    return max(int(total * HOST_FREE), total - HOST_USED)
 
 
 def memory_of(said: Said) -> int:

@@ -68,21 +68,23 @@ def _type_bytes(values: int, kind: str) -> int:
 
 def kv_cache_bytes(geometry: Geometry, context: int, slots: int, key_type: str, value_type: str) -> int:
     """The whole cache: each slot has its own context; sliding layers keep their window and one batch."""
-    cells = up(context, CELLS_STEP)
-    full = kv_bytes_per_token(geometry, key_type, value_type) * cells
-    window = min(cells, up(geometry.sliding_window + MICRO_BATCH, CELLS_STEP))
-    sliding = geometry.sliding_layers * _row_bytes(geometry, key_type, value_type) * window
+    full = kv_bytes_per_token(geometry, key_type, value_type) * up(context, CELLS_STEP)
+    sliding = geometry.sliding_layers * _row_bytes(geometry, key_type, value_type) * _window_cells(geometry, context)
     return (full + sliding) * slots
 
 
+def _window_cells(geometry: Geometry, context: int) -> int:
+    return min(up(context, CELLS_STEP), up(geometry.sliding_window + MICRO_BATCH, CELLS_STEP))
+
+
 def activation_bytes(geometry: Geometry, context: int) -> int:
-    """The compute buffer: one micro-batch through the widest layer in 32 bits, and the attention mask in 16.
+    """The compute buffer: one micro-batch through the widest layer in 32 bits, and the attention masks in 16.
 
     Exact for dense models with a wide feed-forward part, an upper bound for others.
     """
     widest = 5 * geometry.hidden + max(_feed_forward(geometry), _attention(geometry))
-    mask = 2 * MICRO_BATCH * up(context, CELLS_STEP)
-    return 4 * MICRO_BATCH * widest + mask + MIB
+    cells = up(context, CELLS_STEP) + (_window_cells(geometry, context) if geometry.sliding_layers else 0)
+    return 4 * MICRO_BATCH * widest + 2 * MICRO_BATCH * cells + MIB
 
 
 def _feed_forward(geometry: Geometry) -> int:

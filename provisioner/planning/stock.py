@@ -103,11 +103,11 @@ def _files(
     if offer.made:
         return (WeightFile(offer.file, offer.bytes, offer.sha256, "made"),), "made on the spot"
     if local:
-        return tuple(_in_store(_weight_file(file), shelf) for file in local), "files of this machine"
+        return tuple(in_store(_weight_file(file), shelf) for file in local), "files of this machine"
     offered = _offered(offer, shelf)
     if offered:
         source = offered[0].origin.split("/", 1)[0].removeprefix("hub:")
-        return tuple(_in_store(file, shelf) for file in offered), f"offered by {source}"
+        return tuple(in_store(file, shelf) for file in offered), f"offered by {source}"
     repository = next(iter(offer.repositories.items()), ("huggingface", entry.id))
     size = offer.bytes if offer.exact else round(offer.bytes * ROUNDED)
     origin = f"hub:{repository[0]}/{repository[1]}/{offer.file}"
@@ -186,14 +186,14 @@ def _from_header(header: GgufHeader, files: tuple[LocalFile, ...], shelf: Shelf)
     name = _base(files[0].path).removesuffix(".gguf")
     active = header.experts_used / header.experts if header.experts else 1.0
     return Subject(
-        id=_plain(name),
+        id=plain(name),
         title=header.name or name,
         precision=header.quantization,
-        geometry=geometry_of(header),
+        geometry=header.geometry or geometry_of(header),
         parameters=header.parameters,
         active_parameters=max(1, int(header.parameters * active)),
         context=header.context,
-        files=tuple(_in_store(_weight_file(file), shelf) for file in files),
+        files=tuple(in_store(_weight_file(file), shelf) for file in files),
         weights_bytes=sum(file.size_bytes for file in files),
         source="the file's own header",
         origin="files of this machine",
@@ -220,7 +220,7 @@ def geometry_of(header: GgufHeader) -> Geometry:
     )
 
 
-def _in_store(file: WeightFile, shelf: Shelf) -> WeightFile:
+def in_store(file: WeightFile, shelf: Shelf) -> WeightFile:
     """What the store holds already comes from there: it takes no more space, whatever became of where it came from."""
     if shelf.stored is None or file.sha256 is None or file.sha256 not in shelf.stored:
         return file
@@ -235,6 +235,6 @@ def _base(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name that is safe as a model id: lower case, everything unusual a dash."""
     return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name.lower()).strip("-")

@@ -4,7 +4,7 @@ from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Link, Memory, Unknown
 from provisioner.model.record import replace
-from provisioner.planning.shorthand import HOST_FREE, Said, cards_of, hear, memory_of
+from provisioner.planning.shorthand import Said, cards_of, free_of, hear, memory_of
 
 EXAMPLE = '`--what-if "+2x RTX 4090, 512 GiB"`'
 
@@ -107,7 +107,7 @@ def _memory(memory: Memory | Unknown, said: Said, *, more: bool) -> Memory:
     """As free as the machine's own is; all but a twentieth where that is not known."""
     amount = memory_of(said)
     if isinstance(memory, Unknown):
-        return Memory(amount, int(amount * HOST_FREE), 0, (), None, Unknown("not stated"), None)
+        return Memory(amount, free_of(amount), 0, (), None, Unknown("not stated"), None)
     total = memory.total_bytes + amount if more else amount
     return replace(
         memory, total_bytes=total, available_bytes=max(0, memory.available_bytes + total - memory.total_bytes)

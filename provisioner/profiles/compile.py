@@ -1,4 +1,4 @@
-"""Compiles the YAML of this folder into the one file that the program loads: `python -m provisioner.profiles.compile`."""
+"""Compiles the YAML of this folder into the two files that the program loads: `python -m provisioner.profiles.compile`."""
 
 import json
 import os
@@ -19,12 +19,21 @@ def compile_catalog(folder: str = FOLDER) -> str:
     """The compiled text; `ValueError` names the file and the field that does not fit."""
     document = {
         "profiles": _by_name(folder, "name", Profile),
-        "models": _by_name(os.path.join(folder, "models"), "id", ModelEntry),
         "accelerators": _by_name(os.path.join(folder, "accelerators"), "id", AcceleratorEntry),
         "engines": _by_name(os.path.join(folder, "engines"), "name", EngineEntry),
         "speed": _by_name(os.path.join(folder, "speed"), "id", SpeedRow),
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
+    return _text(document) + "\n"
+
+
+def compile_models(folder: str = FOLDER) -> str:
+    """The models, each in a line behind its name."""
+    models = _by_name(os.path.join(folder, "models"), "id", ModelEntry)
+    return "".join(f"{name}\t{_text(raw)}\n" for name, raw in sorted(models.items()))
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def _by_name(folder: str, key: str, kind: type) -> Entries:
@@ -57,11 +66,11 @@ def _documents(folder: str) -> Iterator[tuple[str, Mapping[str, object]]]:
 
 
 def main() -> int:
-    target = os.path.join(FOLDER, "catalog.json")
-    compiled = compile_catalog()
-    with open(target, "w", encoding="utf-8") as file:
-        file.write(compiled)
-    sys.stderr.write(f"{target} written\n")
+    texts = {"catalog.json": compile_catalog(), "models.jsonl": compile_models()}
+    for name, text in texts.items():
+        with open(os.path.join(FOLDER, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    sys.stderr.write(f"{', '.join(texts)} written in {FOLDER}\n")
     return 0
 
 

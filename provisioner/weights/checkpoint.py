@@ -5,11 +5,13 @@ Where the files come from, this machine or a hub, is the caller's affair: it lis
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass, replace
-from provisioner.model.weights import CheckpointFolder, ConfigFacts
+from provisioner.model.weights import CheckpointFolder, ConfigFacts, TensorBytes
+from provisioner.weights.fields import printable
 from provisioner.weights.formats import PICKLES
 from provisioner.weights.hfconfig import facts_of_config
 from provisioner.weights.safetensors import Index, Tensor, parse_index, parse_object
@@ -24,6 +26,7 @@ BESIDE = re.compile(r"^((generation_|preprocessor_|processor_)?config|tokenizer(
                     r"^\w+\.tiktoken$|^chat_template\.jinja$")  # fmt: skip
 """What engines read beside the weights. No Python file is ever among them."""
 TYPES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32"}
+Part = TypeVar("Part", ConfigFacts, TensorBytes)
 PACKED = {"gptq_int8": 8, "w8a16": 8}
 """Bits of a value for precisions that pack other than four of them."""
 
@@ -50,6 +53,16 @@ def is_checkpoint(names: Sequence[str]) -> bool:
 
 def describe(source: Source) -> CheckpointFolder:
     """Never raises for what the files say: what is wrong with them is in the record."""
+    found = _described(source)
+    return replace(found, config=_safe(found.config), tensors=_safe(found.tensors))
+
+
+def _safe(part: Part | Unknown) -> Part | Unknown:
+    """Reasons quote names out of the files, which may be anything."""
+    return Unknown(printable(part.reason)) if isinstance(part, Unknown) else part
+
+
+def _described(source: Source) -> CheckpointFolder:
     files = {file.name: file for file in source.files}
     config = _config(source, files)
     index = _index(source, files)

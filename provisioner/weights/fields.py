@@ -68,6 +68,11 @@ class Fields:
         return self.value(*names) is not None
 
 
+def printable(text: str, most: int = 300) -> str:
+    """A stranger's words without what moves a cursor or colours a terminal, and not too many of them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])
+
+
 def shown(value: object) -> str:
     """A value of a stranger in a message: short, and with nothing in it that moves a cursor."""
     word = repr(value)

@@ -10,6 +10,7 @@ from math import prod
 
 from provisioner.model.record import dataclass
 from provisioner.model.weights import GgufHeader
+from provisioner.weights.ggufshape import Keys, Value, bytes_by_kind, geometry_of, kind_of, kv_layers
 
 Read = Callable[[int, int], bytes]
 """Bytes of the file: offset and size; fewer only at its end."""
@@ -47,12 +48,10 @@ FILE_TYPES = {
     39: "nvfp4", 40: "q1_0",
 }  # fmt: skip
 
-Scalar = int | float | bool | str
-Value = Scalar | tuple[Scalar, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
+    name: str
     type: int
     elements: int
     size: int
@@ -199,7 +198,7 @@ def _read_tensor(cursor: Cursor) -> TensorEntry:
     elements = prod(shape)
     if elements >= 1 << 48 or (shape and shape[0] % block):
         raise ValueError(f"tensor {name} cannot have the shape {shape}: the file is damaged or hostile")
-    return TensorEntry(kind, elements, elements // block * block_bytes, int(cursor.number("<Q")))
+    return TensorEntry(name, kind, elements, elements // block * block_bytes, int(cursor.number("<Q")))
 
 
 def _check_whole(entries: list[TensorEntry], values: Mapping[str, Value], end: int, size: int) -> None:
@@ -213,39 +212,48 @@ def _check_whole(entries: list[TensorEntry], values: Mapping[str, Value], end: i
 
 
 def _describe(values: Mapping[str, Value], counts: Mapping[str, int], entries: list[TensorEntry]) -> GgufHeader:
-    architecture = _text(values, "general.architecture")
     template = values.get("tokenizer.chat_template")
 
-    def own(key: str, otherwise: int = 0) -> int:
-        return _number(values.get(f"{architecture}.{key}"), otherwise)
-
-    layers, hidden, heads = own("block_count"), own("embedding_length"), own("attention.head_count")
+    keys = Keys(values)
+    hidden, heads = keys.count("embedding_length"), keys.count("attention.head_count")
     width = hidden // heads if heads else 0
+    vocab = keys.count("vocab_size", counts.get("tokenizer.ggml.tokens", 0))
+    shards = max(1, _number(values.get("split.count"), 1))
+    experts = [entry.elements for entry in entries if kind_of(entry.name, keys.layers) == "experts"]
     return GgufHeader(
-        architecture=architecture,
+        architecture=keys.architecture,
         name=_text(values, "general.name"),
-        layers=layers,
+        layers=keys.layers,
         hidden=hidden,
-        feed_forward=own("feed_forward_length") or own("expert_feed_forward_length"),
+        feed_forward=keys.count("feed_forward_length") or keys.count("expert_feed_forward_length"),
         heads=heads,
-        kv_heads=own("attention.head_count_kv", heads),
-        kv_layers=_kv_layers(values, architecture, layers),
-        key_length=own("attention.key_length", width),
-        value_length=own("attention.value_length", width),
-        kv_lora_rank=own("attention.kv_lora_rank"),
-        rope_dimensions=own("rope.dimension_count"),
-        sliding_window=own("attention.sliding_window"),
-        experts=own("expert_count"),
-        experts_used=own("expert_used_count"),
-        context=own("context_length"),
-        vocab=own("vocab_size", counts.get("tokenizer.ggml.tokens", 0)),
+        kv_heads=keys.count("attention.head_count_kv", heads),
+        kv_layers=kv_layers(keys),
+        key_length=keys.count("attention.key_length", width),
+        value_length=keys.count("attention.value_length", width),
+        kv_lora_rank=keys.count("attention.kv_lora_rank"),
+        rope_dimensions=keys.count("rope.dimension_count"),
+        sliding_window=keys.count("attention.sliding_window"),
+        experts=keys.count("expert_count"),
+        experts_used=keys.count("expert_used_count"),
+        context=keys.count("context_length"),
+        vocab=vocab,
         quantization=_quantization(values, entries),
         parameters=sum(entry.elements for entry in entries),
         shard=_number(values.get("split.no"), 0),
-        shards=max(1, _number(values.get("split.count"), 1)),
+        shards=shards,
         tensor_bytes=sum(entry.size for entry in entries),
         chat_template=template if isinstance(template, str) else None,
+        geometry=geometry_of(keys, heads, vocab, shards == 1 and _is_tied(entries)),
+        tensors=bytes_by_kind(((entry.name, entry.size) for entry in entries), keys.layers),
+        expert_parameters=sum(experts),
     )
+
+
+def _is_tied(entries: list[TensorEntry]) -> bool:
+    """Without an output projection of its own, the embedding serves once more."""
+    names = {entry.name for entry in entries}
+    return "token_embd.weight" in names and "output.weight" not in names
 
 
 def _text(values: Mapping[str, Value], key: str) -> str:
@@ -254,19 +262,7 @@ def _text(values: Mapping[str, Value], key: str) -> str:
 
 
 def _number(value: Value | None, otherwise: int) -> int:
-    """A count; of an array with one for each layer the largest."""
-    if isinstance(value, tuple):
-        return max((item for item in value if isinstance(item, int)), default=otherwise)
     return value if isinstance(value, int) else otherwise
-
-
-def _kv_layers(values: Mapping[str, Value], architecture: str, layers: int) -> int:
-    """Hybrid models say it by a 0 for layers without attention, or by the interval of those with it."""
-    each = values.get(f"{architecture}.attention.head_count_kv")
-    if isinstance(each, tuple):
-        return sum(1 for item in each if item)
-    interval = _number(values.get(f"{architecture}.full_attention_interval"), 0)
-    return layers // interval if interval > 0 else layers
 
 
 def _quantization(values: Mapping[str, Value], entries: list[TensorEntry]) -> str:

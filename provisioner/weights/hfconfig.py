@@ -10,7 +10,7 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.weights import ConfigFacts
 from provisioner.weights.class_defaults import DEFAULTS
 from provisioner.weights.experts import feed_of
-from provisioner.weights.fields import Fields
+from provisioner.weights.fields import Fields, printable
 from provisioner.weights.indexers import index_of
 from provisioner.weights.layers import WINDOWED, Layers, layers_of
 from provisioner.weights.quantization import precision_of
@@ -41,9 +41,9 @@ UNGATED = ("falcon", "gpt_bigcode", "starcoder2", "gpt2", "opt", "bloom", "phi")
 DRAFT_TABLES = ("deepseek_v3", "deepseek_v32", "glm4_moe", "glm_moe_dsa")
 """Their drafter's layer repeats embeddings and head (DeepSeek-V3's README_WEIGHTS.md)."""
 NORMS = {
-    "gemma2": 4, "gemma3_text": 4, "gemma4_text": 4, "glm4": 4, "cohere": 1, "cohere2": 1, "nemotron_h": 1, "falcon": 1, "phi": 1,
+    "gemma2": 4, "gemma3_text": 4, "gemma4_text": 4, "glm4": 4, "cohere": 1, "cohere2": 1, "nemotron_h": 1, "phi": 1,
 }  # fmt: skip
-"""Norms of the hidden width in a layer, where they are not two."""
+"""Rows of the hidden width in a layer's norms, where they are not two: Falcon's one norm has a bias, its later ones are two."""
 
 
 def facts_of_config(config: Mapping[str, object], quantization: Mapping[str, object] | None = None) -> ConfigFacts:
@@ -53,7 +53,7 @@ def facts_of_config(config: Mapping[str, object], quantization: Mapping[str, obj
     architecture = named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
     precision = precision_of(fields, quantization)
     return ConfigFacts(
-        architecture=architecture[:80] or model_type,
+        architecture=printable(architecture or model_type, 80),
         geometry=_geometry(fields, model_type),
         precision=precision.name,
         group=precision.group,
@@ -83,7 +83,9 @@ def _language_part(config: Mapping[str, object]) -> tuple[Fields, str]:
     if not isinstance(model_type, str) or not model_type:
         raise ValueError("it has no `model_type`")
     if config.get("is_encoder_decoder") is True:
-        raise ValueError(f"{model_type[:40]} has an encoder and a decoder; engines here serve models that only decode")
+        raise ValueError(
+            f"{printable(model_type, 40)} has an encoder and a decoder; engines here serve models that only decode"
+        )
     return Fields(own, DEFAULTS.get(model_type)), model_type
 
 
@@ -111,7 +113,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
     draft = fields.count("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
     key, value, kv_heads = _latent(fields) if latent else _heads(fields, model_type, heads, hidden)
     return Geometry(
-        kind=_kind(fields, feed.experts > 0, layers),
+        kind=_kind(fields, feed.experts > 0, layers, kv_heads == heads),
         layers=layers.layers,
         kv_layers=layers.kv,
         hidden=hidden,
@@ -146,7 +148,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         index_layers=index.layers,
         draft_layers=draft,
         draft_tables=draft > 0 and model_type in DRAFT_TABLES,
-        norms=NORMS.get(model_type, 2),
+        norms=4 if fields.flag("new_decoder_architecture") else NORMS.get(model_type, 2),
     )
 
 
@@ -203,11 +205,11 @@ def _compressed_window(fields: Fields) -> int:
     return fields.count("sliding_window") if fields.has("compress_ratios") else 0
 
 
-def _kind(fields: Fields, moe: bool, layers: Layers) -> str:
+def _kind(fields: Fields, moe: bool, layers: Layers, each: bool) -> str:
     feed = "moe" if moe else "dense"
     if fields.has("compress_ratios"):
         return f"{feed}-mla-compressed-sparse"
-    attention = "mla" if fields.count("kv_lora_rank") else "gqa"
+    attention = "mla" if fields.count("kv_lora_rank") else "mha" if each else "gqa"
     if not layers.linear:
         return f"{feed}-{attention}{'-swa' if layers.sliding else ''}"
     if fields.has("linear_attn_config"):

@@ -33,6 +33,8 @@ class Listed:
     path: str
     size_bytes: int
     sha256: str | None
+    git: str = ""
+    """Git's own hash of a file that is no large one (sha1 of `blob SIZE\\0` and the content); empty where the hub names none."""
 
 
 def check_source(source: str) -> str:
@@ -116,7 +118,9 @@ def _listed(entry: dict[str, object], path_name: str, size_name: str) -> Listed 
         size, claimed = large.get("size", size), large.get("oid", claimed)
     if not isinstance(path, str) or not isinstance(size, int) or size < 0:
         return None
-    return Listed(path, size, claimed if isinstance(claimed, str) and is_sha256(claimed) else None)
+    own = entry.get("oid") if large is None else None
+    git = own if isinstance(own, str) and len(own) == 40 else ""
+    return Listed(path, size, claimed if isinstance(claimed, str) and is_sha256(claimed) else None, git)
 
 
 def is_sha256(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from provisioner.model.record import dataclass
 from provisioner.model.weights import TensorBytes
@@ -22,6 +23,7 @@ RULES = (
 """The first that matches: scales and biases of a projection bear its name, and so fall where it falls."""
 PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in RULES)
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d{1,6})\.")
+NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 GATE = re.compile(r"shared_expert_gate")
 
 BESIDE = ("qzeros", "g_idx", "weight_shape", "weight_zero_point", "weight_g_idx")
@@ -43,9 +45,15 @@ class Sums:
 
 def kind_of(name: str, layers: int) -> str:
     """One of the fields of `TensorBytes`. A layer beyond the last is the drafter of DeepSeek's and GLM's kind."""
+    kind = _kind(NUMBER.sub("0", name))
     number = LAYER.search(name)
-    if number and layers and int(number[1]) >= layers and not PATTERNS[0][1].search(name):
-        return "draft"
+    beyond = number is not None and layers > 0 and int(number[1]) >= layers
+    return "draft" if beyond and kind != "vision" else kind
+
+
+@lru_cache(maxsize=4096)
+def _kind(name: str) -> str:
+    """By the name without its numbers, of which a checkpoint of 90,000 tensors has a few dozen."""
     if GATE.search(name):
         return "small"
     return next((kind for kind, pattern in PATTERNS if pattern.search(name)), "small")

@@ -1,5 +1,6 @@
 """Brings weights into the store: made on the spot, taken from this machine, or downloaded; each verified by its hash."""
 
+import hashlib
 import os
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from provisioner.world.store import Store
 
 Progress = Callable[[int, int], None]
 NOTES = ".part.journal"
+SMALL = 32 << 20
+"""Hugging Face keeps files of more than 10 MB with a sha256; all others are smaller than this."""
 
 
 def bring(action: MakeModel | TakeFile | Download, place: Place, store: Store, progress: Progress) -> None:
@@ -93,12 +96,26 @@ def name_offers(wanted: tuple[WeightFile, ...], spec: Spec, store: Store) -> Non
         _ask(chosen or place.source, place, store)
 
 
+def _hashed(source: str, repository: str, file: hubs.Listed) -> str | None:
+    """The sha256 of a small file, for which Hugging Face names git's hash alone: fetched once, and held against that."""
+    if not file.git or file.size_bytes > SMALL:
+        return None
+    from provisioner.world.ranges import read_part
+
+    url = hubs.url_of(hubs.origin_of(hubs.Place(source, repository, file.path)))
+    content = read_part(url, 0, file.size_bytes, file.path)
+    head = f"blob {len(content)}\0".encode()
+    right = hashlib.sha1(head + content, usedforsecurity=False).hexdigest() == file.git
+    return hashlib.sha256(content).hexdigest() if right else None
+
+
 def _ask(source: str, place: hubs.Place, store: Store) -> None:
     from provisioner.world.http import listing
 
     listed = listing(source, place.repository)
-    found = [file for file in listed if hubs.matches(place.file.rsplit("/", 1)[-1], file.path)]
-    named = [(file, file.sha256) for file in found if file.sha256 is not None]
+    name = place.file.rsplit("/", 1)[-1]
+    found = [file for file in listed if file.path == place.file or hubs.matches(name, file.path)]
+    named = [(file, sha256) for file in found if (sha256 := file.sha256 or _hashed(source, place.repository, file))]
     if not found or len(named) < len(found):
         what = f"names no hash for `{place.file}`" if found else f"has no file `{place.file}`"
         raise RunFailed(

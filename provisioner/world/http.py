@@ -152,7 +152,7 @@ def listing(source: str, repository: str, pause: float = PAUSE) -> tuple[hubs.Li
         try:
             found.extend(hubs.parse_listing(source, document))
         except ValueError as error:
-            raise RunFailed(f"{urlsplit(url).netloc}: {error}", fix=WAYS.format(name="the GGUF file")) from None
+            raise RunFailed(f"{urlsplit(url).netloc}: {error}", fix=WAYS.format(name="the weight files")) from None
         url = hubs.next_page(link)
     return tuple(found)
 
@@ -204,14 +204,14 @@ WAYS = (
 def failure(error: BaseException, url: str, what: str) -> UserError:
     """Why something could not be had from a hub, with what to do about it."""
     host = urlsplit(url).hostname or url
-    name = "the GGUF files" if what.startswith("the files of ") else what
+    name = "the weight files" if what.startswith("the files of ") else what
     if not isinstance(error, Refusal):
         reason = str(getattr(error, "strerror", None) or error) or type(error).__name__
         return RunFailed(f"{host}: cannot be reached for {what}: {reason}", fix=WAYS.format(name=name))
     if error.status in (401, 403):
         return RunFailed(
             f"{host}: {what} is not open to everybody (status {error.status})",
-            fix="accept the model's terms on its page, and set HF_TOKEN to a token that may read it",
+            fix="check its name; then accept the model's terms on its page, and set HF_TOKEN to a token that may read it",
         )
     if error.status == 404:
         return RunFailed(

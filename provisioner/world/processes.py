@@ -98,6 +98,11 @@ def _stat(pid: int | str) -> list[str]:
         return []
 
 
+def state_of(pid: int) -> str | None:
+    """The kernel's letter for what a process is about; None when it is gone."""
+    return next(iter(_stat(pid)), None)
+
+
 def _alive(fields: list[str]) -> bool:
     """Zombies do not count."""
     return bool(fields) and fields[STATE] not in "ZX"
@@ -312,5 +317,4 @@ def belongs(pid: int, ours: tuple[Running, ...]) -> bool:
 
 def is_frozen(keeper: int) -> bool:
     """Whether a keeper or its program was stopped by a signal, and will not answer however long one waits."""
-    states = [_stat(pid)[:1] for pid in (keeper, engine_of(keeper)) if pid is not None]
-    return any(state in (["T"], ["t"]) for state in states)
+    return any(state_of(pid) in ("T", "t") for pid in (keeper, engine_of(keeper)) if pid is not None)

@@ -109,8 +109,22 @@ ASCEND_910C_MAPPING = """\
 \t1        2         -               -             Mcu
 """
 """`npu-smi info -m`, the columns of an A3 as in vllm-project/vllm-ascend, tests/ut/test_cpu_binding.py."""
-ASCEND_910C_BOARD = "\tNPU ID                         : 0\n\tChip Name                      : Ascend910\n\tNPU Name                       : 9392\n"
-"""`npu-smi info -t board`: CANN's guide to SetSocVersion joins both lines to `Ascend910_9392`."""
+ASCEND_910C_BOARD = """\
+        NPU ID                         : 0
+        NPU Name                       : 9392
+        Chip ID                        : 0
+        Chip Name                      : Ascend910
+"""
+"""`npu-smi info -t board -i 0 -c 0` of an A3, from CANN's guide to the name of a chip, which joins two lines to `Ascend910_9392`;
+an A2 has no `NPU Name`."""
+ASCEND_910C_TOPOLOGY = """\
+           Phy-ID0    Phy-ID1    Phy-ID2    Phy-ID3    CPU Affinity
+Phy-ID0    X          SIO        HCCS_SW    HCCS_SW    0-79
+Phy-ID1    SIO        X          HCCS_SW    HCCS_SW    0-79
+Phy-ID2    HCCS_SW    HCCS_SW    X          SIO        80-159
+Phy-ID3    HCCS_SW    HCCS_SW    SIO        X          80-159
+"""
+"""`npu-smi info -t topo` of an A3: names and words as in a test of ZStack's zstacklib (Phy-ID2, Phy-ID3, Phy-ID12, Phy-ID13)."""
 
 ASCEND_TOPOLOGY = """\
 \t   NPU0       NPU1       NPU2       NPU3       CPU Affinity
@@ -207,6 +221,38 @@ Tue Dec 23 16:24:21 2025
 +-------------------------------+----------------------+----------------------+
 """  # noqa: W291
 """Project-HAMi/HAMi#1548: a card with one virtual function, which holds half of its memory."""
+
+METAX_C550 = """\
+mx-smi  version: 2.2.4
+
+=================== MetaX System Management Interface Log ===================
+Timestamp                                         : Tue Jul 29 12:16:08 2025
+
+Attached GPUs                                     : 2
++---------------------------------------------------------------------------------+
+| MX-SMI 2.2.4                        Kernel Mode Driver Version: 2.15.9          |
+| MACA Version: 2.32.0.6              BIOS Version: 1.25.1.0                      |
+|------------------------------------+---------------------+----------------------+
+| GPU         NAME                   | Bus-id              | GPU-Util             |
+| Temp        Pwr:Usage/Cap          | Memory-Usage        | GPU-State            |
+|====================================+=====================+======================|
+| 0           MetaX C550             | 0000:0f:00.0        | 0%                   |
+| 29C         53W / 450W             | 858/65536 MiB       | Available            |
++------------------------------------+---------------------+----------------------+
+| 1           MetaX C550             | 0000:34:00.0        | 0%                   |
+| 29C         53W / 450W             | 858/65536 MiB       | Available            |
++------------------------------------+---------------------+----------------------+
+"""
+"""PaddlePaddle/ERNIE, the training guide for MetaX (mx-smi 2.2.4), cut to two cards."""
+METAX_OLD = """\
+| MX-SMI 2.1.6                        Kernel Mode Driver Version: 2.5.014         |
+| GPU         NAME                   | Bus-id              | GPU-Util             |
+| Temp        Power                  | Memory-Usage        |                      |
+|====================================+=====================+======================|
+| 0           MXC550                 | 0000:2a:00.0        | 0%                   |
+| 31C         44W                    | 810/65536 MiB       |                      |
+"""
+"""PaddlePaddle/PaddleNLP, the guide for C550 (mx-smi 2.1.6): another name, no state."""
 
 INTEL_DISCOVERY = """\
 {

@@ -156,6 +156,11 @@ def intel_graphics() -> dict[str, Json]:
     return machine(bus("0000:00:02.0", "8086", "4680", "030000") | bus("0000:6b:00.0", "8086", "4940", "0b4000"), {})
 
 
+def c550x2() -> dict[str, Json]:
+    files = bus("0000:0f:00.0", "9999", "4001", "038000") | bus("0000:34:00.0", "9999", "4001", "038000")
+    return machine(files, {"mx-smi": samples.METAX_C550}, nodes=["mxcd"])
+
+
 def apple_m4_max() -> dict[str, Json]:
     """A Mac has neither /proc nor /sys, and no bus: the operating system is the sign."""
     kernel: dict[str, Json] = {
@@ -180,6 +185,7 @@ def vendors() -> dict[str, dict[str, Json]]:
             ("0000:9d:00.0", "0000:9f:00.0", "0000:99:00.0", "0000:9b:00.0"),
             mapping=samples.ASCEND_910C_MAPPING,
             board=samples.ASCEND_910C_BOARD,
+            topo=samples.ASCEND_910C_TOPOLOGY,
         ),
         "ascend-without-tool": ascend("", ("0000:c1:00.0",)),
         "k100-ai-x2": k100_ai(),
@@ -187,4 +193,5 @@ def vendors() -> dict[str, dict[str, Json]]:
         "arc-b570": arc_b570(),
         "intel-graphics": intel_graphics(),
         "apple-m4-max": apple_m4_max(),
+        "c550x2": c550x2(),
     }

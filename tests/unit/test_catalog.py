@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from provisioner.catalog import COMPILED, find, load_catalog, nearest, scan
+from provisioner.catalog import COMPILED, COMPILED_MODELS, Lines, find, load_catalog, nearest, scan
 from provisioner.errors import BadInput
 from provisioner.model.catalog import Geometry, ModelEntry
 from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.profiles.compile import FOLDER, compile_catalog
+from provisioner.profiles.compile import FOLDER, compile_catalog, compile_models
 
 CATALOG = load_catalog()
 MODELS = sorted(CATALOG.models)
@@ -20,6 +20,7 @@ DENSE = [
     and shape.norms == 2
     and not shape.ungated
     and not shape.parameters_outside_layers
+    and not CATALOG.model(name).parameters_rounded
 ]
 EXACT = [
     name
@@ -28,12 +29,26 @@ EXACT = [
 ]
 PROFILES = sorted(CATALOG.profiles)
 TIERS = [name for name in PROFILES if not CATALOG.profile(name).tiers]
-SCRUBBED = ("/work", "/tmp", "/home", ".txt")
+SCRUBBED = ("/work/", "/tmp", "/home", ".txt")
 
 
 def test_the_compiled_catalog_is_current() -> None:
-    with open(COMPILED, encoding="utf-8") as file:
-        assert file.read() == compile_catalog(), "run `make catalog`"
+    for path, fresh in ((COMPILED, compile_catalog()), (COMPILED_MODELS, compile_models())):
+        with open(path, encoding="utf-8") as file:
+            assert file.read() == fresh, "run `make catalog`"
+
+
+def test_lines_are_parsed_when_they_are_asked_for() -> None:
+    lines = Lines('one\t{"a":1}\ntwo\tnot json\n')
+    assert list(lines) == ["one", "two"]
+    assert len(lines) == 2
+    assert "two" in lines
+    assert lines["one"] == {"a": 1}
+    assert lines["one"] is lines["one"]
+    with pytest.raises(ValueError, match="Expecting value"):
+        lines["two"]
+    with pytest.raises(KeyError):
+        lines["three"]
 
 
 def test_it_loads_in_milliseconds() -> None:

@@ -23,6 +23,7 @@ MACHINES = Path(__file__).parent.parent / "machines"
 
 HOLDS_NO_CPU = {
     "4fake-4gr1nu1pu": "hwloc made it up: it has empty cpuN folders, and neither a topology nor a /proc/cpuinfo",
+    "apple-m4-max": "macOS has neither /proc nor /sys",
     "test1.fsroot": "hwloc's test of file names: it has no /sys at all",
 }
 """Trees that do not hold what is asked."""

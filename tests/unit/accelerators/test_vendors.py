@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from provisioner.accelerators import _kfd, _reading, amd, apple, ascend, hygon, intel, kunlun
+from provisioner.accelerators import _kfd, _reading, amd, apple, ascend, hygon, intel, kunlun, metax
 from provisioner.model.facts import Accelerator, CannotAsk, DeviceProcess, Link, Unknown
 from tests.machines import samples
 
@@ -94,6 +94,15 @@ def test_amd_json_in_both_shapes_and_after_a_warning(static: str) -> None:
     assert (found.architecture, found.shares_host_memory) == ("gfx942", False)
 
 
+def test_amd_partitions_of_the_tool_alone_have_no_known_memory() -> None:
+    found = amd.parse({amd.STATIC: samples.AMD_STATIC_DPX, amd.METRIC: samples.AMD_METRIC_DPX})
+    assert [(each.pci, each.part_of) for each in found] == [
+        ("0000:05:00.0", "0000:05:00.0"),
+        ("0000:05:00.1", "0000:05:00.0"),
+    ]
+    assert {each.memory_bytes for each in found} == {Unknown("amd-smi does not tell a partition's memory")}
+
+
 def test_amd_index_is_that_of_hip_and_not_of_the_tool() -> None:
     found = amd.parse({amd.LIST: samples.AMD_LIST})
     assert [(each.index, each.pci, each.uuid) for each in found] == [
@@ -178,6 +187,7 @@ def test_ascend_of_the_third_generation_has_two_chips_a_card() -> None:
         ascend.INFO: samples.ASCEND_910C,
         ascend.MAPPING: samples.ASCEND_910C_MAPPING,
         ascend.BOARD: samples.ASCEND_910C_BOARD,
+        ascend.TOPOLOGY: samples.ASCEND_910C_TOPOLOGY,
     })  # fmt: skip
     assert short(found) == [
         (0, "Ascend910_9392", 65536, 65536 - 3419, "0000:9d:00.0"),
@@ -188,6 +198,11 @@ def test_ascend_of_the_third_generation_has_two_chips_a_card() -> None:
     assert [each.part_of for each in found] == ["NPU 0, chip 0", "NPU 0, chip 1", "NPU 1, chip 0", "NPU 1, chip 1"]
     assert found[2].processes == (DeviceProcess(1444272, "sglangschedul", 58200 * MIB),)
     assert {each.architecture for each in found} == {"Ascend910C"}
+    assert [(link.to, link.kind, link.hops) for link in found[1].links] == [
+        (0, "hccs", "SIO"),
+        (2, "hccs", "HCCS_SW"),
+        (3, "hccs", "HCCS_SW"),
+    ]
 
 
 def test_ascend_numbers_come_from_the_mapping() -> None:
@@ -258,7 +273,7 @@ def test_kunlun_and_its_virtual_functions() -> None:
     link = {f"{kunlun.ROOT}/0000:03:00.1/physfn": "../0000:03:00.0"}
     whole, part = kunlun.parse({kunlun.INFO: samples.KUNLUN_P800} | link)
     assert short((whole, part)) == [
-        (0, "P800 OAM", 98304, 98304, "0000:03:00.0"),
+        (0, "P800 OAM", 98304, 49152, "0000:03:00.0"),
         (1, "P800 VF", 49152, 49152 - 45604, "0000:03:00.1"),
     ]
     assert (whole.part_of, part.part_of, whole.driver) == (None, "0000:03:00.0, virtual function", "5.0.21.40")
@@ -273,6 +288,19 @@ def test_one_name_for_two_programs() -> None:
         intel.parse(
             {intel.SUMMARY: samples.KUNLUN_P800, intel.DEVICES: Unknown("`xpu-smi discovery -j` ended with status 1")}
         )
+
+
+def test_metax_in_both_forms() -> None:
+    found = metax.parse({metax.INFO: samples.METAX_C550})
+    assert short(found) == [
+        (0, "MetaX C550", 65536, 64678, "0000:0f:00.0"),
+        (1, "MetaX C550", 65536, 64678, "0000:34:00.0"),
+    ]
+    assert (found[0].driver, isinstance(found[0].processes, Unknown)) == ("2.15.9", True)
+    used = "| Process: |\n|  GPU   PID   Process Name   GPU Memory |\n|  0   4711   /opt/conda/bin/python3   57344 |\n"
+    (old,) = metax.parse({metax.INFO: samples.METAX_OLD + used})
+    assert short((old,)) == [(0, "MXC550", 65536, 64726, "0000:2a:00.0")]
+    assert old.processes == (DeviceProcess(4711, "python3", 57344 * MIB),)
 
 
 def test_intel_of_version_one_names_cards_that_its_driver_does_not_know() -> None:
@@ -322,7 +350,7 @@ def test_a_mac_with_another_makers_processor_has_none() -> None:
     assert apple.parse({apple.CHIP: "hw.memsize: 17179869184\nmachdep.cpu.brand_string: Intel(R) Core(TM) i7\n"}) == ()
 
 
-MODULES = (amd, apple, ascend, hygon, intel, kunlun)
+MODULES = (amd, apple, ascend, hygon, intel, kunlun, metax)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
@@ -343,7 +371,7 @@ def test_a_tool_that_tells_nothing_is_quoted(module: object, output: str | Unkno
     commands = [
         value for name, value in vars(module).items() if name.isupper() and isinstance(value, str) and " " in value
     ]
-    commands += [kunlun.INFO, kunlun.OLD_INFO]
+    commands += [kunlun.INFO, kunlun.OLD_INFO, metax.INFO]
     with pytest.raises(CannotAsk) as refusal:
         module.parse(dict.fromkeys(commands, output))  # type: ignore[attr-defined]  # Each module has one.
     assert reason in str(refusal.value) or module in (intel, kunlun)

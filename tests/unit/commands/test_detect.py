@@ -52,6 +52,12 @@ def test_a_machine_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
         ("broken-driver", ("Driver/library version mismatch", "the driver does not answer")),
         ("gpu-without-driver", ("the nvidia kernel module is not loaded", "H100 SXM5 80GB at 0000:17:00.0, no driver in use")),
         ("small-vm", ("2 cores", "accelerators  none")),
+        ("mi300x8", ("8 × AMD Instinct MI300X, 192 GiB each", "compute gfx942", "Infinity Fabric to 1, 2, 3")),
+        ("mi300x-cpx", ("8 × AMD Instinct MI300X, 24 GiB each", "part of 0000:05:00.0 CPX/NPS4", "held by a process (4711)")),
+        ("ascend-910c", ("4 × Ascend910_9392, 64 GiB each; driver 26.0.rc2", "part of NPU 1, chip 0", "held by sglangschedul (1444272)")),
+        ("ascend-without-tool", ("ascend: unknown: npu-smi is not installed", "19e5:d802 at 0000:c1:00.0, no driver in use")),
+        ("apple-m4-max", ("1 × Apple M4 Max, 27 GiB", "shares the host's memory")),
+        ("arc-b570", ("Intel(R) UHD Graphics 770, memory unknown", "9.9 GiB free of 10 GiB")),
     ],
 )  # fmt: skip
 def test_the_table_says_what_matters(name: str, words: tuple[str, ...]) -> None:

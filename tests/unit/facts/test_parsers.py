@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, nvidia
+from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, metax, nvidia
 from provisioner.facts import (
     clock,
     container_toolkit,
@@ -57,7 +57,7 @@ FACTS: tuple[Fact[object], ...] = (
     filesystem.measured((MOUNT,)), host.FACT, kubernetes.FACT, limits.GROUPS, limits.within(GROUPS), memory.FACT,
     network.FACT, numa.FACT, nvidia_driver.FACT, pci.ADDRESSES, pci.at(("0000:01:00.0",)), presence.FACT, rdma.FACT,
     runtime.FACT, secure_boot.FACT, systemd.FACT, systemd.USER,
-    *(maker.VENDOR.probe for maker in (amd, apple, ascend, hygon, intel, kunlun, nvidia)),
+    *(maker.VENDOR.probe for maker in (amd, apple, ascend, hygon, intel, kunlun, metax, nvidia)),
 )  # fmt: skip
 
 WORDS = st.sampled_from([

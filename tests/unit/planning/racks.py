@@ -105,6 +105,8 @@ def divides(heads: int = 64, kv_heads: int = 8) -> Callable[[Degrees], str]:
             return f"{heads} heads are not divisible by {degrees.tensor}"
         if kv_heads % degrees.tensor and degrees.tensor % kv_heads:
             return f"{kv_heads} KV heads do not go over {degrees.tensor}"
+        if degrees.decode_context > max(1, degrees.tensor // kv_heads):
+            return f"{kv_heads} KV heads are not there {degrees.decode_context} times"
         return ""
 
     return refuses

@@ -12,7 +12,7 @@ from tests.unit.planning.samples import CATALOG
 
 MODELS = ("qwen3-8b", "deepseek-r1-distill-qwen-32b", "qwen3-30b-a3b", "gpt-oss-120b", "deepseek-r1")
 CARDS = ("rtx4090-24g", "a100-sxm-80g", "h100-sxm-80g", "h20-3e-141g")
-IDEAL = Rates(1e12, 1e15, 1e15, 1e11, 0.0, 0.0, 0.0, 0.0, 0.0)
+IDEAL = Rates(1e12, 1e15, 1e15, 1e11, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def reads(model: str, precision: str = "bf16") -> Reads:
@@ -80,13 +80,13 @@ def test_ten_people_share_a_request_unless_the_setting_says_otherwise() -> None:
 
 def test_an_estimate_says_that_it_is_one_and_what_it_rests_on() -> None:
     basis = capacity(copies("qwen3-8b", "rtx4090-24g"), 8192).basis
-    assert basis.startswith("estimate: 88% of the 1008 GB/s of NVIDIA GeForce RTX 4090")
+    assert basis.startswith("estimate: 90% of the 1008 GB/s of NVIDIA GeForce RTX 4090")
     assert "lab-dense" in basis
     assert basis.endswith("not measured here")
 
 
 def test_without_known_bandwidth_there_is_a_reason_and_no_number() -> None:
-    entry = CATALOG.accelerator("kunlun-p800")
+    entry = replace(CATALOG.accelerator("kunlun-p800"), bandwidth_bytes_per_second=None)
     found = span_of(CATALOG.speed_rows(), entry, Situation("vllm", "", "dense", "bf16", architecture_of(entry)))
     assert found == "the memory bandwidth of P800 OAM is not known"
 

@@ -111,10 +111,38 @@ def test_671b_in_four_bits_fits_one_24_gib_card_and_382_gib_of_memory() -> None:
     assert 7 < rate.usual < 10, "8.73 were published for such a socket"
 
 
+def test_experts_that_the_host_has_no_room_for_go_to_the_card_if_it_has() -> None:
+    """384 GiB installed leave about 366 to plan with."""
+    placement = r1_on(366)
+    assert (placement.problem, placement.split.card_experts) == ("", 5)
+    assert placement.split.device_bytes[0] <= room("rtx4090-24g").budget_bytes
+    assert placement.split.host_bytes <= 366 * GIB
+
+
 def test_with_less_memory_it_is_refused_with_the_arithmetic() -> None:
     assert r1_on(252).problem == (
         "host memory must hold all experts: 367 GiB and 5 GiB beside them, 252 GiB to plan with, 120 GiB short"
     )
+
+
+def test_kt_kernel_keeps_its_part_of_the_card_in_eight_bits() -> None:
+    shape = CATALOG.model("deepseek-v3.2").architecture
+    known = ktransformers.Machine(46 * GIB, "8.9", 400 * GIB, None)
+    placement = ktransformers.place(shape, R1_Q4, "q4_k_m", 32_768, known, card_precision="fp8_block128")
+    assert placement.problem == ""
+    assert 25e9 < placement.split.device_bytes[0] < 31e9, "27 GB of a card are asked for"
+    small = replace(known, device_budget_bytes=22 * GIB)
+    assert "of one card" in ktransformers.place(shape, R1_Q4, "q4_k_m", 32_768, small, "fp8_block128").problem
+
+
+def test_llama_cpp_on_a_server_alone_is_met_within_its_range() -> None:
+    """R1 in 8 bits on an EPYC 9135 with 12 channels at 5600 MT/s: 7.17 tokens/s (xlab.tencent.com, 2025-03-16)."""
+    needed = load("deepseek-r1", 713_000_000_000, "q8_0")
+    split = by_layers(needed, (), 760 * GIB)
+    assert split.problem == ""
+    rate = tokens_per_second(needed, split, (), host("1 socket, 48 cores, 768 GiB", 12, 5600), 1000, 70_000)
+    assert rate.low < 7.17 < rate.high
+    assert 0.8 < rate.usual / 7.17 < 1.25
 
 
 def test_two_sockets_with_a_terabyte_hold_a_copy_each() -> None:

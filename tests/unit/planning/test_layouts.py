@@ -1,21 +1,16 @@
 """How models are laid out: copies before tensor parallelism, identical cards, near ones, free ones."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning.islands import device_name, islands, usable
-from provisioner.planning.layouts import Layout, Site, key, layouts
+from provisioner.planning.islands import usable
+from provisioner.planning.layouts import Site, key, layouts, on_devices
 from tests.unit.planning.racks import (
     DENSE,
     GIB,
-    H20,
     LATENT,
     RACKS,
     broken,
@@ -126,6 +121,16 @@ def test_a_latent_cache_that_tensors_do_not_divide_gets_data_parallel_ranks() ->
     assert after.index(Degrees(data=8, expert=True)) < after.index(Degrees(tensor=4, pipeline=2))
 
 
+def test_contexts_are_divided_where_heads_would_be_copied() -> None:
+    """Two KV heads at TP 8 stand on four ranks each; a latent cache stands on all."""
+    few = replace(DENSE, kv_heads=2)
+    found = [layout.degrees for layout in layouts(Site(RACKS["nvswitch-8xh20"]), few, divides(64, 2))]
+    assert [(one.tensor, one.decode_context) for one in found if one.decode_context > 1] == [(4, 2), (8, 4)]
+    latent = layouts(Site(RACKS["nvswitch-8xh20"]), LATENT, lambda _degrees: "")
+    (whole,) = (one for one in latent if one.degrees == Degrees(tensor=8, decode_context=8))
+    assert whole.because == "TP 8 over NVLink group 0-7; each of 8 ranks keeps its part of every context"
+
+
 def test_pipelines_and_data_ranks_are_not_tried_where_tensors_divide_everything() -> None:
     found = [layout.degrees for layout in layouts(Site(RACKS["one-switch-4xl40s"]), DENSE, divides())]
     assert found == [Degrees(), Degrees(tensor=2), Degrees(tensor=4), Degrees(pipeline=3)]
@@ -162,6 +167,7 @@ def test_strength_decides_between_kinds_where_it_is_known() -> None:
 def test_modified_cards_with_the_name_of_others_are_another_kind() -> None:
     cards = [card(0), card(1), replace(card(2), memory_bytes=48 * GIB, free_bytes=47 * GIB)]
     assert shape(first_that_fits(Site(linked(cards, lambda _a, _b: "PHB")), 40)) == "TP 1: [2]"
+    assert first_that_fits(Site(with_free(cards[1:], 23, 23)), 40) is None
 
 
 def test_no_cards_no_layouts() -> None:
@@ -198,128 +204,14 @@ def test_sites_alike_have_one_key() -> None:
     assert len({key(Site(cards)), key(Site(with_free(cards, *range(8))))}) == 2
 
 
-# Properties
+def test_devices_that_somebody_else_picked_become_a_layout() -> None:
+    site = Site(RACKS["two-sockets-8x4090"])
+    layout = on_devices(site, Degrees(tensor=2, pipeline=2), ("nvidia:5", "nvidia:1", "nvidia:0", "nvidia:4"))
+    assert shape(layout) == "TP 2 PP 2: [0,1]+[4,5]"
+    assert layout.because == "TP 2 over PCIe switch 0,1 and 4,5; 2 stages of layers"
 
 
-@st.composite
-def sites(draw: st.DrawFn) -> Site:
-    cards = RACKS[draw(st.sampled_from(sorted(RACKS)))]
-    cards = cards[: draw(st.integers(1, len(cards)))]
-    gib = draw(st.lists(st.sampled_from((0, 4, 10, 11, 20, 23)), min_size=len(cards), max_size=len(cards)))
-    return Site(with_free(cards, *gib), draw(st.integers(1, 5)))
-
-
-geometries = st.sampled_from(
-    (DENSE, LATENT, replace(DENSE, heads=28, kv_heads=4), replace(DENSE, kv_heads=2, experts=8))
-)
-wanted = st.none() | st.integers(1, 9)
-
-
-def _all(site: Site, copies: int | None, geometry: object = DENSE) -> list[Layout]:
-    assert isinstance(geometry, type(DENSE))
-    return list(layouts(site, geometry, divides(geometry.heads, geometry.kv_heads), copies))
-
-
-@settings(deadline=None)
-@given(sites(), geometries, wanted)
-def test_devices_and_degrees_agree(site: Site, geometry: object, copies: int | None) -> None:
-    cards = {device_name(one): one for one in site.cards}
-    for layout in _all(site, copies, geometry):
-        degrees = layout.degrees
-        assert len(set(layout.devices)) == len(layout.devices), "no device twice"
-        assert set(layout.devices) <= set(cards)
-        assert all(sum(map(len, copy)) * degrees.nodes == degrees.ranks for copy in layout.copies)
-        assert all(len(stage) == degrees.tensor for copy in layout.copies for stage in copy)
-        assert 1 <= degrees.nodes <= layout.nodes <= site.nodes
-        assert layout.nodes % degrees.nodes == 0
-        assert layout.free_bytes == min(_free(cards[device]) for device in layout.devices)
-        assert _identical([cards[device] for device in layout.devices])
-        assert layout.because
-
-
-@settings(deadline=None)
-@given(sites(), geometries, wanted)
-def test_what_comes_out_was_not_refused(site: Site, geometry: object, copies: int | None) -> None:
-    assert isinstance(geometry, type(DENSE))
-    refuses = divides(geometry.heads, geometry.kv_heads)
-    assert not any(refuses(layout.degrees) for layout in _all(site, copies, geometry))
-
-
-@settings(deadline=None)
-@given(sites(), st.integers(1, 9))
-def test_no_node_more_than_the_copies_need(site: Site, copies: int) -> None:
-    for layout in _all(site, copies):
-        assert layout.replicas - copies < len(layout.copies)
-
-
-@settings(deadline=None)
-@given(sites())
-def test_no_layout_comes_that_an_earlier_one_rules_out(site: Site) -> None:
-    best: dict[tuple[Degrees, str], int] = {}
-    for layout in _all(site, None):
-        kind = (layout.degrees, layout.card.name)
-        if layout.degrees.nodes == 1:
-            assert layout.free_bytes > best.get(kind, -1)
-            best[kind] = layout.free_bytes
-
-
-@settings(deadline=None)
-@given(sites(), st.integers(0, 7), st.integers(1, 24), geometries)
-def test_more_free_memory_never_removes_a_layout(site: Site, place: int, gib: int, geometry: object) -> None:
-    cards = list(site.cards)
-    one = cards[place % len(cards)]
-    cards[place % len(cards)] = replace(one, free_bytes=min(_total(one), _free(one) + gib * GIB))
-    after = _all(replace(site, cards=tuple(cards)), None, geometry)
-    for layout in _all(site, None, geometry):
-        assert any(
-            other.degrees == layout.degrees
-            and other.card.name == layout.card.name
-            and other.replicas >= layout.replicas
-            and other.free_bytes >= layout.free_bytes
-            for other in after
-        )
-
-
-@settings(deadline=None)
-@given(sites(), st.integers(1, 200))
-def test_the_most_copies_that_can_fit_are_found(site: Site, need: int) -> None:
-    """Held against counting: of each kind, as many cards as have their share, in groups of the size."""
-    layout = first_that_fits(Site(site.cards), need)
-    if layout is not None and layout.degrees.pipeline == 1:
-        size = layout.degrees.tensor
-        enough = Counter(one.name for one in site.cards if _free(one) * size >= need * GIB)
-        assert layout.replicas == enough[layout.card.name] // size
-
-
-@settings(deadline=None)
-@given(sites())
-def test_the_nearest_group_is_taken_where_all_are_free(site: Site) -> None:
-    cards = tuple(replace(one, free_bytes=20 * GIB) for one in site.cards)
-    pairs = [
-        island for island in islands(cards) if _identical([one for one in cards if device_name(one) in island.devices])
-    ]
-    for layout in _all(Site(cards), 1):
-        if layout.degrees == Degrees(tensor=2) and pairs:
-            (group,) = layout.copies[0]
-            nearest = [island for island in pairs if island.kind == pairs[0].kind]
-            if layout.card.name in {one.name for one in cards if device_name(one) in pairs[0].devices}:
-                assert any(set(group) <= set(island.devices) for island in nearest)
-
-
-def _free(one: Accelerator) -> int:
-    assert not isinstance(one.free_bytes, Unknown)
-    return min(one.free_bytes, _total(one))
-
-
-def _total(one: Accelerator) -> int:
-    assert not isinstance(one.memory_bytes, Unknown)
-    return one.memory_bytes
-
-
-def _identical(cards: Sequence[Accelerator]) -> bool:
-    return len({(one.name, one.memory_bytes) for one in cards}) == 1
-
-
-def test_h20_and_its_larger_sister_do_not_mix() -> None:
-    cards = [card(0, H20), card(1, ("NVIDIA H20-3e", 143771, "9.0"))]
-    assert _all(Site(linked(cards, lambda _a, _b: "NV18")), None)[-1].degrees.tensor == 1
+@pytest.mark.parametrize("devices", [("nvidia:0",), ("nvidia:0", "nvidia:2"), ("nvidia:0", "nvidia:9")])
+def test_devices_that_cannot_be_one_copy_are_no_layout(devices: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="2 like devices are needed"):
+        on_devices(Site(RACKS["two-4090-two-3090"]), Degrees(tensor=2), devices)

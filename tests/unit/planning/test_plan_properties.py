@@ -47,7 +47,9 @@ def half_known(draw: st.DrawFn) -> HostFacts:
     """A machine of which any fact may be unknown, alone or with others."""
     facts = draw(machines())
     lost = [
-        field.name for field in fields(facts) if field.name not in ("software", "sources", "assumed", "accelerators", "nodes")
+        field.name
+        for field in fields(facts)
+        if field.name not in ("software", "sources", "assumed", "accelerators", "nodes")
     ]
     changes: dict[str, object] = {name: UNKNOWN for name in lost if draw(st.booleans())}
     if draw(st.booleans()):

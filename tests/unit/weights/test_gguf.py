@@ -10,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.model.weights import GgufHeader
+from provisioner.catalog import load_catalog
+from provisioner.model.catalog import Geometry
+from provisioner.model.weights import GgufHeader, TensorBytes
 from provisioner.weights.gguf import FILE_TYPES, TENSOR_TYPES, read_header
+from provisioner.weights.ggufshape import kind_of
 from provisioner.world import tinymodel
 
 TINY = tinymodel.model_bytes()
@@ -199,3 +202,115 @@ def test_a_sparse_giant_full_of_zeros_ends_soon(tmp_path: object) -> None:
     with open(path, "rb") as file, pytest.raises(ValueError, match="number of items"):
         read_header(lambda offset, size: os.pread(file.fileno(), size, offset), 400 << 30)
     assert time.process_time() - began < 3
+
+
+def shape(architecture: str, **keys: int | str | list[int]) -> Geometry:
+    """The geometry of a file with these keys; `__` stands for the dot in a key."""
+    pairs = [pair("general.architecture", architecture)]
+    pairs += [pair(f"{architecture}.{key.replace('__', '.')}", value) for key, value in keys.items()]
+    found = header(gguf(pairs)).geometry
+    assert found is not None
+    return found
+
+
+R1 = {
+    "block_count": 61, "embedding_length": 7168, "feed_forward_length": 18432, "context_length": 163840,
+    "attention__head_count": 128, "attention__head_count_kv": 1, "attention__key_length": 576, "attention__value_length": 512,
+    "attention__key_length_mla": 192, "attention__value_length_mla": 128, "attention__kv_lora_rank": 512,
+    "attention__q_lora_rank": 1536, "rope__dimension_count": 64, "expert_count": 256, "expert_used_count": 8,
+    "expert_shared_count": 1, "expert_feed_forward_length": 2048, "leading_dense_block_count": 3, "vocab_size": 129280,
+}  # fmt: skip
+"""As llama.cpp's `convert_hf_to_gguf.py` writes them for DeepSeek R1."""
+
+
+def test_latent_attention_is_the_catalogs() -> None:
+    found, known = shape("deepseek2", **R1), load_catalog().model("deepseek-r1").architecture
+    for name in (
+        "kind", "layers", "kv_layers", "hidden", "feed_forward", "heads", "kv_heads", "key_length", "value_length", "vocab",
+        "kv_lora_rank", "rope_dimensions", "q_lora_rank", "experts", "experts_used", "shared_experts", "expert_feed_forward",
+        "dense_layers", "sliding_window", "linear_layers",
+    ):  # fmt: skip
+        assert (name, getattr(found, name)) == (name, getattr(known, name))
+
+
+def test_older_files_of_deepseek_keep_a_cache_for_every_head() -> None:
+    old = {key: value for key, value in R1.items() if not key.endswith("_mla")}
+    old.update(attention__head_count_kv=128, attention__key_length=192, attention__value_length=128)
+    found = shape("deepseek2", **old)
+    assert (found.kv_lora_rank, found.kv_heads, found.key_length, found.value_length) == (0, 128, 192, 128)
+
+
+GEMMA = {"block_count": 48, "context_length": 131072, "attention__head_count": 16, "embedding_length": 3840}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "keys", "window", "layers"),
+    [
+        ("gemma3", {"attention__sliding_window": 1024}, 1024, 40),
+        ("gemma2", {}, 4096, 24),
+        ("gpt-oss", {"attention__sliding_window": 128}, 128, 24),
+        ("gpt-oss", {"attention__sliding_window": 128, "attention__sliding_window_pattern": 3}, 128, 32),
+        (
+            "strange",
+            {"attention__sliding_window": 512, "attention__sliding_window_pattern": [1, 1, 0, 1] * 12},
+            512,
+            36,
+        ),
+        ("gemma3n", {"attention__sliding_window": 512, "attention__shared_kv_layers": 8}, 512, 32),
+        ("qwen2", {"attention__sliding_window": 4096}, 0, 0),
+        ("cohere2", {"attention__sliding_window": 1 << 20}, 0, 0),
+    ],
+)
+def test_windows(architecture: str, keys: dict[str, int | list[int]], window: int, layers: int) -> None:
+    found = shape(architecture, **GEMMA, **keys)
+    assert (found.sliding_window, found.sliding_layers) == (window, layers)
+
+
+def test_hybrids_and_drafters() -> None:
+    hybrid = shape("qwen3next", **{**GEMMA, "full_attention_interval": 4}, ssm__conv_kernel=4, ssm__inner_size=4096,
+                   ssm__state_size=128, ssm__group_count=16)  # fmt: skip
+    assert (hybrid.kv_layers, hybrid.linear_layers) == (12, 36)
+    assert hybrid.linear_state_bytes == 4 * (3 * (4096 + 2 * 16 * 128) + 128 * 4096)
+    glm = shape("glm4moe", **{**GEMMA, "block_count": 47, "nextn_predict_layers": 1})
+    assert (glm.layers, glm.kv_layers, glm.draft_layers) == (46, 46, 1)
+
+
+def tensor(name: str, elements: int, offset: int) -> bytes:
+    return text(name) + struct.pack("<IQIQ", 1, elements, 0, offset)
+
+
+def test_bytes_by_kind() -> None:
+    names = {
+        "token_embd.weight": 64, "output.weight": 32, "output_norm.weight": 16, "blk.0.attn_q.weight": 48,
+        "blk.0.attn_kv_a_mqa.weight": 80, "blk.0.ffn_down.weight": 96, "blk.0.ffn_down_exps.weight": 112,
+        "blk.0.ffn_gate_inp.weight": 128, "blk.0.ffn_up_shexp.weight": 144, "blk.1.nextn.eh_proj.weight": 160,
+        "blk.1.attn_q.weight": 176, "blk.0.ssm_in.weight": 192, "blk.0.attn_norm.weight": 208, "v.blk.0.attn_q.weight": 224,
+    }  # fmt: skip
+    entries, offset = [], 0
+    for name, elements in names.items():
+        entries.append(tensor(name, elements, offset))
+        offset += 4 * elements
+    keys = [pair("general.architecture", "x"), pair("x.block_count", 2), pair("x.nextn_predict_layers", 1)]
+    head = gguf(keys, entries)
+    found = header(head + bytes(-len(head) % 32 + offset))
+    assert found.tensors == TensorBytes(
+        embedding=4 * 64, output=4 * 32, small=4 * (16 + 128 + 208), attention=4 * (48 + 192), latent=4 * 80, dense=4 * 96,
+        experts=4 * 112, shared_experts=4 * 144, draft=4 * (160 + 176), vision=4 * 224,
+    )  # fmt: skip
+    assert (found.tensors.total, found.expert_parameters) == (found.tensor_bytes, 112)
+    assert found.geometry is not None
+    assert not found.geometry.tied_embeddings
+    assert header(TINY).geometry is not None
+
+
+def test_every_tensor_of_the_reference_library_has_a_kind() -> None:
+    library = pytest.importorskip("gguf")
+    kinds = {name: kind_of(name.format(bid=0) + ".weight", 10) for name in library.TENSOR_NAMES.values()}
+    of_experts = {name for name, kind in kinds.items() if kind == "experts"}
+    assert {name for name in kinds if name.endswith(("_exps", "_chexps")) and "norm" not in name} == of_experts
+    assert all(kind == "shared_experts" for name, kind in kinds.items() if name.endswith("shexp") and "inp" not in name)
+    assert {kind for name, kind in kinds.items() if name.startswith("blk.{bid}.attn_") and "norm" not in name} <= {
+        "attention", "latent", "small",
+    }  # fmt: skip
+    assert kinds["output"] == "output"
+    assert kinds["token_embd"] == "embedding"

@@ -68,7 +68,10 @@ def test_the_list_of_hugging_face() -> None:
             "lfs": {"oid": HASH, "size": 99, "pointerSize": 134},
         },
     ]  # fmt: skip
-    assert hubs.parse_listing("huggingface", answer) == (Listed("README.md", 12, None), Listed("Q4/m.gguf", 99, HASH))
+    assert hubs.parse_listing("huggingface", answer) == (
+        Listed("README.md", 12, None, "2" * 40),
+        Listed("Q4/m.gguf", 99, HASH),
+    )
 
 
 def test_the_list_of_modelscope() -> None:

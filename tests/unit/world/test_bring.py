@@ -83,6 +83,26 @@ def test_a_mirror_is_asked_and_gives_all_parts(place: Place, store: Store) -> No
     assert blobs(place) == sorted(hub.sha256(name) for name in names)
 
 
+def test_a_small_file_without_a_sha256_is_held_against_gits_hash(place: Place, store: Store) -> None:
+    hub = Hub({"acme/m/config.json": b"{}", "acme/m/tokenizer.json": CONTENT}, plain=("config.json",))
+    wanted = (WeightFile("config.json", 2, None, "hub:huggingface/acme/m/config.json"),)
+    with serving(hub):
+        name_offers(wanted, Spec(source=hub.url), store)
+        (file,) = offered(store)
+        assert (file.name, file.sha256) == ("config.json", hub.sha256("acme/m/config.json"))
+        bring(Download(file, url_of(file.origin), place.blob(file.sha256 or "")), place, store, quiet)
+    assert blobs(place) == [hub.sha256("acme/m/config.json")]
+
+
+def test_a_small_file_that_is_not_what_git_says_is_refused(store: Store) -> None:
+    hub = Hub({"acme/m/config.json": b"{}"}, plain=("config.json",))
+    hub.faults.wrong_bytes = True
+    wanted = (WeightFile("config.json", 2, None, "hub:huggingface/acme/m/config.json"),)
+    with serving(hub), pytest.raises(RunFailed, match=r"names no hash for `config\.json`"):
+        name_offers(wanted, Spec(source=hub.url), store)
+    assert store.offers() == {}
+
+
 def test_a_hub_that_lacks_the_file(store: Store) -> None:
     wanted = (WeightFile("gone.gguf", 5, None, "hub:huggingface/acme/big-GGUF/gone.gguf"),)
     with (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, nvidia
+from provisioner.accelerators import amd, apple, ascend, hygon, intel, kunlun, metax, nvidia
 from provisioner.errors import BadInput
 from provisioner.facts.document import facts_document
 from provisioner.model.facts import (
@@ -35,7 +35,7 @@ from provisioner.world.tree import FolderTree, MemoryTree, answer, expand
 from tests.machines import samples
 from tests.unit.facts import test_parsers
 
-VENDORS = {maker.VENDOR.name: maker.VENDOR for maker in (amd, apple, ascend, hygon, intel, kunlun, nvidia)}
+VENDORS = {maker.VENDOR.name: maker.VENDOR for maker in (amd, apple, ascend, hygon, intel, kunlun, metax, nvidia)}
 MACHINES = Path(__file__).parent.parent.parent / "machines"
 
 

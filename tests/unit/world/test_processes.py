@@ -1,6 +1,7 @@
 """What /proc tells about processes and ports: whose they are, and what only looks like ours."""
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -174,3 +175,22 @@ def test_a_port_of_our_own_is_free_to_us() -> None:
         one.bind(("127.0.0.1", 0))
         one.listen()
         assert ports_taken(plan_for("127.0.0.1", one.getsockname()[1]), (ours,)) == {}
+
+
+def test_what_a_process_is_about_is_read_behind_its_name(tmp_path: Path) -> None:
+    """A name may hold anything, even what looks like its end and a state."""
+    program = tmp_path / ") T (x"
+    os.symlink("/bin/sleep", program)
+    run = subprocess.Popen([program, "60"])
+    try:
+        while processes.state_of(run.pid) != "S":
+            assert run.poll() is None
+        assert not processes.is_frozen(run.pid)
+        run.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, run.pid, os.WSTOPPED)
+        assert processes.state_of(run.pid) == "T"
+        assert processes.is_frozen(run.pid)
+    finally:
+        run.kill()
+        run.wait()
+    assert processes.state_of(run.pid) is None

@@ -9,6 +9,7 @@ import pytest
 
 from provisioner.model.facts import AskTools, Unknown
 from provisioner.world import tools
+from provisioner.world.machine import ThisMachine
 from provisioner.world.tools import answer
 
 
@@ -114,6 +115,11 @@ def test_commands_run_side_by_side(folder: Path) -> None:
 def test_bytes_that_are_no_text_become_text(folder: Path) -> None:
     program(folder, "smi", "sys.stdout.buffer.write(b'\\xff\\xfe ok')")
     assert ask(folder, "smi")["smi"] == "\ufffd\ufffd ok"
+
+
+def test_this_machine_answers_for_programs_that_it_has_not() -> None:
+    told = ThisMachine().ask(AskTools(("no-such-smi info", "no-such-smi -m")))
+    assert told == dict.fromkeys(("no-such-smi info", "no-such-smi -m"), Unknown("no-such-smi is not installed"))
 
 
 def test_nothing_is_left_open(folder: Path) -> None:

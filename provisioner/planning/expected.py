@@ -1,0 +1,83 @@
+"""The words of a plan turned into the words of the roofline: what to expect of a layout, or of a split over cards and host."""
+
+from collections.abc import Iterable
+
+from provisioner.model.catalog import AcceleratorEntry
+from provisioner.model.load import Load
+from provisioner.model.speed import SpeedRow
+from provisioner.planning.capacity import CHAT, USERS_PER_REQUEST, Copies, Estimate, Work, capacity
+from provisioner.planning.host_speed import HostSpeed
+from provisioner.planning.hybrid import Load as Whole
+from provisioner.planning.hybrid import Split, tokens_per_second
+from provisioner.planning.rates import Situation, Span, architecture_of, span_of
+from provisioner.planning.roofline import reads_of
+from provisioner.planning.speed import Speed
+
+SHAPELESS = "the model's shape is not known, so neither is what a token reads"
+
+
+def expect(
+    rows: Iterable[SpeedRow],
+    card: AcceleratorEntry,
+    engine: str,
+    load: Load,
+    checkpoint_bytes: int,
+    kv_tokens: int,
+    link: str,
+    replicas: int = 1,
+    work: Work = CHAT,
+    ratio: int = USERS_PER_REQUEST,
+) -> Estimate | str:
+    """Of `replicas` copies like this one, each with a cache of `kv_tokens`; or the reason why nothing can be said.
+
+    `checkpoint_bytes` are of the whole model, `link` is between the ranks of a tensor group (`nvlink`, `xgmi`, `hccs`, `pcie`,
+    `network`).
+    """
+    degrees = load.degrees
+    reads = reads_of(load.geometry, checkpoint_bytes, load.precision)
+    if not reads.common_bytes:
+        return SHAPELESS
+    between = link if degrees.tensor > 1 else "none"
+    mode = "eager" if load.eager else "graphs"
+    situation = Situation(engine, load.version, reads.shape, load.precision, architecture_of(card), between, mode)
+    span = span_of(rows, card, situation)
+    if isinstance(span, str):
+        return span
+    copies = Copies(
+        reads=reads,
+        span=span,
+        kv_bytes_per_token=load.kv_bytes_per_token * degrees.pipeline,
+        kv_tokens=kv_tokens,
+        sequences=load.sequences,
+        tensor=degrees.tensor,
+        pipeline=degrees.pipeline,
+        data=degrees.data,
+        replicas=replicas,
+    )
+    return capacity(copies, load.context, work, ratio)
+
+
+def expect_split(
+    rows: Iterable[SpeedRow],
+    cards: tuple[AcceleratorEntry, ...],
+    engine: str,
+    precision: str,
+    whole: Whole,
+    split: Split,
+    host: HostSpeed,
+    context: int,
+    kv_bytes_per_token: int,
+) -> Speed | str:
+    """Of one request that has filled half its context, on these cards and the host; or why nothing can be said."""
+    if not whole.reads.common_bytes:
+        return SHAPELESS
+    known, spans = tuple(rows), []
+    for card in cards:
+        span = span_of(known, card, Situation(engine, "", whole.reads.shape, precision, architecture_of(card)))
+        if not isinstance(span, Span):
+            return span
+        spans.append(span)
+    found = tokens_per_second(whole, split, tuple(spans), host, context / 2, kv_bytes_per_token)
+    places = dict.fromkeys(span.basis for span in spans)
+    basis = "; ".join((*places, *((f"host: {host.basis}",) if split.host_layers else ())))
+    return Speed(found.usual, f"estimate, {found.low:.2g} to {found.high:.2g}: {basis}")

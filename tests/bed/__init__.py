@@ -1,0 +1,1 @@
+"""Real engines for tests: tiny models of every shape, and the process inside vLLM's environment that runs them."""

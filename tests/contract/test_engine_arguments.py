@@ -1,0 +1,93 @@
+"""Every argument that we render, read by the engine's own parser."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from provisioner.engines import sglang, vllm
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine as Plugin
+from provisioner.model.record import replace
+from tests.bed.engine import Engine
+
+pytestmark = pytest.mark.needs("vllm")
+
+SERVICE = Service(
+    name="llm", engine="", argv=(), env={}, host="127.0.0.1", port=8001, model_name="tiny", model_path="/m/tiny",
+    context=8192, slots=6, cpus=None, numa_nodes=None, memory_max_bytes=None, key_file="/s/llm.key",
+    health_path="/health", ready_seconds=60, first_token_seconds=30,
+)  # fmt: skip
+
+VLLM_VALUES = {
+    "tensor-parallel-size": "4", "pipeline-parallel-size": "2", "data-parallel-size": "2",
+    "decode-context-parallel-size": "2", "max-num-seqs": "64", "max-num-batched-tokens": "4096",
+    "gpu-memory-utilization": "0.9", "kv-cache-memory-bytes": "1073741824", "kv-cache-dtype": "fp8", "block-size": "32",
+    "dtype": "half", "quantization": "awq", "cpu-offload-gb": "8", "reasoning-parser": "deepseek_r1",
+    "tool-call-parser": "hermes", "distributed-executor-backend": "mp", "nnodes": "2", "node-rank": "1",
+    "master-addr": "192.0.2.1", "master-port": "29501",
+}  # fmt: skip
+SGLANG_VALUES = {
+    "tp-size": "4", "pp-size": "2", "dp-size": "2", "ep-size": "4", "attn-dp-size": "2", "nnodes": "2",
+    "node-rank": "1", "dist-init-addr": "192.0.2.1:5000", "mem-fraction-static": "0.85", "max-running-requests": "64",
+    "max-total-tokens": "100000", "chunked-prefill-size": "4096", "kv-cache-dtype": "fp8_e5m2", "dtype": "half",
+    "quantization": "awq", "attention-backend": "triton", "numa-node": "0",
+    "reasoning-parser": "deepseek-r1", "tool-call-parser": "qwen25", "cuda-graph-backend-decode": "disabled",
+    "cuda-graph-backend-prefill": "disabled",
+}  # fmt: skip
+
+
+def read(engine: Engine, plugin: Plugin, options: Mapping[str, str]) -> dict[str, object]:
+    return engine("parse", engine=plugin.name, argv=plugin.command(replace(SERVICE, options=options)))
+
+
+def as_said(seen: object) -> str:
+    return str(seen[0] if isinstance(seen, list) else seen).lower()
+
+
+def test_what_is_always_said_to_vllm(engine: Engine) -> None:
+    seen = read(engine, vllm.ENGINE, {})
+    wanted = {
+        "model_tag": "/m/tiny", "served_model_name": ["tiny"], "host": "127.0.0.1", "port": 8001, "max_model_len": 8192,
+        "max_num_seqs": 6,
+    }  # fmt: skip
+    assert {key: seen[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("flag", vllm.OPTIONS)
+def test_each_option_of_vllm(engine: Engine, flag: str) -> None:
+    """One by one, since some exclude each other."""
+    value = "true" if flag in vllm.SWITCHES else VLLM_VALUES[flag]
+    needed = {"tool-call-parser": "hermes"} if flag == "enable-auto-tool-choice" else {}
+    seen = read(engine, vllm.ENGINE, {flag: value, **needed})
+    assert as_said(seen[flag.replace("-", "_")]) == value
+
+
+def test_several_nodes_of_vllm(engine: Engine) -> None:
+    """The second machine of two, each with two ranks."""
+    options = {"tensor-parallel-size": "2", "pipeline-parallel-size": "2", "nnodes": "2", "node-rank": "1",
+               "master-addr": "192.0.2.1", "headless": "true", "enforce-eager": "false"}  # fmt: skip
+    seen = read(engine, vllm.ENGINE, options)
+    assert (seen["headless"], seen["node_rank"], seen["enforce_eager"]) == (True, 1, False)
+
+
+def test_what_is_always_said_to_sglang(engine: Engine) -> None:
+    seen = read(engine, sglang.ENGINE, {})
+    wanted = {
+        "model_path": "/m/tiny", "served_model_name": "tiny", "host": "127.0.0.1", "port": 8001, "context_length": 8192,
+        "max_running_requests": 6, "enable_metrics": True,
+    }  # fmt: skip
+    assert {key: seen[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize("flag", sglang.OPTIONS)
+def test_each_option_of_sglang(engine: Engine, flag: str) -> None:
+    assert (
+        as_said(read(engine, sglang.ENGINE, {flag: SGLANG_VALUES[flag]})[flag.replace("-", "_")]) == SGLANG_VALUES[flag]
+    )
+
+
+@pytest.mark.parametrize("plugin", [vllm.ENGINE, sglang.ENGINE], ids=["vllm", "sglang"])
+def test_no_key_is_ever_said(plugin: Plugin) -> None:
+    """Everybody on the machine can read an argv."""
+    rendered = plugin.command(replace(SERVICE, options=dict.fromkeys(plugin.options, "true")))
+    assert not [word for word in (*rendered, *plugin.environment(SERVICE)) if "key" in word.lower()]

@@ -1,0 +1,118 @@
+"""vLLM's real server, started as a plan would have it: it answers, and its own figures are those that were planned."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.engines.vllm import ENGINE
+from provisioner.model.load import Degrees
+from provisioner.model.plan import Service
+from provisioner.planning import kv
+from provisioner.weights.hfconfig import geometry_of_config
+from tests.bed.engine import Engine
+from tools.engines import vllm_environment
+
+pytestmark = [pytest.mark.needs("vllm"), pytest.mark.slow]
+
+POOL = 64 << 20
+KEY = "a-key-of-the-tests"
+SECONDS = 240
+
+
+def service(folder: Path, tensor: int) -> Service:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return Service(
+        name="llm", engine="vllm", argv=(), env={}, host="127.0.0.1", port=port, model_name="tiny", model_path=str(folder),
+        context=1024, slots=4, cpus=None, numa_nodes=None, memory_max_bytes=None, key_file="", health_path="/health",
+        ready_seconds=SECONDS, first_token_seconds=30,
+        options={"tensor-parallel-size": str(tensor), "kv-cache-memory-bytes": str(POOL), "enforce-eager": "true"},
+    )  # fmt: skip
+
+
+@contextmanager
+def serving(planned: Service, log: Path) -> Iterator[None]:
+    """All of its processes end with it: a rank outlives its parent otherwise."""
+    ranks = int(planned.options["tensor-parallel-size"])
+    environment = {
+        **os.environ, **ENGINE.environment(planned), "VLLM_API_KEY": KEY,
+        "VLLM_CPU_OMP_THREADS_BIND": "|".join(str(core) for core in sorted(os.sched_getaffinity(0))[:ranks]),
+    }  # fmt: skip
+    argv = [f"{vllm_environment()}/bin/vllm", "serve", *ENGINE.command(planned)]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            wait_for(planned, server, log)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def wait_for(planned: Service, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            get(planned, ENGINE.health_path)
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    pytest.fail(f"it does not serve after {SECONDS} s\n{log.read_text()[-3000:]}")
+
+
+def get(planned: Service, path: str, body: dict[str, Any] | None = None, key: str = KEY) -> str:
+    request = urllib.request.Request(
+        f"http://{planned.host}:{planned.port}{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+@pytest.mark.parametrize(("name", "tensor"), [("moe", 1), ("one-kv-head", 2)])
+def test_it_serves_as_planned(engine: Engine, tmp_path: Path, name: str, tensor: int) -> None:
+    if tensor > len(os.sched_getaffinity(0)):
+        pytest.skip(f"{tensor} ranks need as many cores")
+    folder = engine.model(name)
+    planned = service(folder, tensor)
+    log = tmp_path / "vllm.log"
+    with serving(planned, log):
+        question = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
+        answer = json.loads(get(planned, "/v1/chat/completions", question))
+        models = json.loads(get(planned, ENGINE.context_path))
+        metrics = get(planned, "/metrics")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            get(planned, "/v1/models", key="another")
+    assert answer["usage"]["completion_tokens"] > 0
+    assert models["data"][0]["max_model_len"] == planned.context
+    agrees(folder, tensor, log.read_text(), metrics)
+
+
+def agrees(folder: Path, tensor: int, log: str, metrics: str) -> None:
+    """The log and the metrics tell the same, and that is what the planner says of one rank."""
+    assert ENGINE.read_back is not None
+    geometry = geometry_of_config(json.loads((folder / "config.json").read_text()))
+    told = ENGINE.read_back(log, metrics)
+    assert told.block is not None
+    expected = kv.tokens(POOL, geometry, Degrees(tensor=tensor), context=1024, block=told.block)
+    assert told.kv_tokens == expected
+    assert ENGINE.read_back(log, "").kv_tokens == expected
+    assert {device.kv_bytes for device in told.devices} == {POOL}
