@@ -48,7 +48,10 @@ def dispatch(arguments: list[str], screen: Screen) -> int:
         screen.show(f"provision {__version__}")
         return 0
     command = load(name or "up")
-    return command.run(parse(name or "up", command, rest), screen)
+    given = parse(name or "up", command, rest)
+    if given.text("state_dir"):
+        screen.is_about(given.state_dir)
+    return command.run(given, screen)
 
 
 def split(arguments: list[str]) -> tuple[str, list[str]]:

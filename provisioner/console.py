@@ -25,18 +25,23 @@ class Screen:
         self.err = err or _nowhere()
         self.json = json
         self._environment = environment
+        self._state_dir = ""
         self._answered = False
         for stream in (self.out, self.err):
             _never_fail_to_encode(stream)
 
+    def is_about(self, state_dir: str) -> None:
+        """The operator named a state folder: every command that is told from here on names it as well."""
+        self._state_dir = state_dir
+
     @property
     def look(self) -> Look:
         """For what is written to standard output."""
-        return _look(self.out, self._environment)
+        return _look(self.out, self._environment, self._state_dir)
 
     @property
     def error_look(self) -> Look:
-        return _look(self.err, self._environment)
+        return _look(self.err, self._environment, self._state_dir)
 
     @property
     def terminal(self) -> bool:
@@ -61,7 +66,7 @@ class Screen:
         from json import dumps
 
         self._answered = True
-        self.show(dumps(document, indent=2, ensure_ascii=False))
+        self.show(dumps(_with_commands(document, self.look), indent=2, ensure_ascii=False))
 
     def note(self, text: str) -> None:
         """Write to standard error; nobody reading it never stops the work."""
@@ -78,7 +83,7 @@ class Screen:
         for detail in error.details:
             self.note(f"  {_told(detail)}")
         if error.fix:
-            self.note(f"{look.paint('fix:', 'bold', 'green')} {_told(error.fix)}")
+            self.note(f"{look.paint('fix:', 'bold', 'green')} {_told(look.commands(error.fix))}")
         if self.json and not self._answered:
             self.document(
                 {
@@ -112,9 +117,21 @@ def _told(text: str) -> str:
     return harmless(text).replace("\n", "\n    ")
 
 
-def _look(stream: TextIO, environment: Mapping[str, str]) -> Look:
+def _with_commands(document: object, look: Look) -> object:
+    """The document, and what it says under `fix` as this operator has to type it."""
+    if isinstance(document, list):
+        return [_with_commands(item, look) for item in document]
+    if not isinstance(document, dict) or not look.state_dir:
+        return document
+    return {
+        key: look.commands(value) if key == "fix" and isinstance(value, str) else _with_commands(value, look)
+        for key, value in document.items()
+    }
+
+
+def _look(stream: TextIO, environment: Mapping[str, str], state_dir: str) -> Look:
     colour = _terminal(stream, environment) and not environment.get("NO_COLOR")
-    return Look(_width(stream, environment), colour, _writes_signs(stream))
+    return Look(_width(stream, environment), colour, _writes_signs(stream), state_dir)
 
 
 def _terminal(stream: TextIO, environment: Mapping[str, str]) -> bool:

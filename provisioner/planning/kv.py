@@ -53,12 +53,24 @@ def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None
 
 
 def fixed_bytes(
-    geometry: Geometry, degrees: Degrees, dtype: str = "auto", context: int = 0, step: int = 0, stage: int | None = None
+    geometry: Geometry,
+    degrees: Degrees,
+    dtype: str = "auto",
+    context: int = 0,
+    step: int = 0,
+    stage: int | None = None,
+    states: int = 1,
 ) -> int:
-    """Per request: sliding windows (with `step` tokens that one step may add) and the states of linear layers."""
+    """Per request: sliding windows (with `step` tokens that one step may add) and the states of linear layers.
+
+    An engine that keeps prefixes for later holds two states: the one that it works on, and the last at the end of a block.
+    """
     kept = min(geometry.sliding_window + step, context or geometry.sliding_window + step)
-    sliding = on_stage(geometry.sliding_layers, geometry, degrees, stage) * row_bytes(geometry, degrees, dtype) * kept
-    return sliding + on_stage(geometry.linear_layers, geometry, degrees, stage) * state_bytes(geometry, degrees)
+    row = row_bytes(as_sliding(geometry), degrees, dtype)
+    sliding = on_stage(geometry.sliding_layers, geometry, degrees, stage) * row * kept
+    return sliding + states * on_stage(geometry.linear_layers, geometry, degrees, stage) * state_bytes(
+        geometry, degrees
+    )
 
 
 def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
@@ -68,6 +80,19 @@ def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
         return _latent_row(geometry, bits) + _index_row(geometry)
     heads = heads_on_rank(geometry.kv_heads, degrees.tensor)
     return heads * (geometry.key_length + geometry.value_length) * bits // 8
+
+
+def as_sliding(geometry: Geometry) -> Geometry:
+    """The shape as its sliding layers have it, whose key and value heads may be others than those of full attention."""
+    if not (geometry.sliding_kv_heads or geometry.sliding_key_length or geometry.sliding_value_length):
+        return geometry
+    return replace(
+        geometry,
+        kv_heads=geometry.sliding_kv_heads or geometry.kv_heads,
+        key_length=geometry.sliding_key_length or geometry.key_length,
+        value_length=geometry.sliding_value_length or geometry.value_length,
+        keys_as_values=False,
+    )
 
 
 def value_bits(dtype: str) -> int:
@@ -118,10 +143,10 @@ def on_stage(count: int, geometry: Geometry, degrees: Degrees, stage: int | None
 
 def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> tuple[Group, ...]:
     """The kinds of layers on a stage; those that are not there are left out."""
-    row = row_bytes(geometry, degrees, dtype)
+    row, sliding = (row_bytes(shape, degrees, dtype) for shape in (geometry, as_sliding(geometry)))
     found = (
         Group(on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage), row),
-        Group(on_stage(geometry.sliding_layers, geometry, degrees, stage), row, window=geometry.sliding_window),
+        Group(on_stage(geometry.sliding_layers, geometry, degrees, stage), sliding, window=geometry.sliding_window),
         Group(
             on_stage(geometry.linear_layers, geometry, degrees, stage), 0, state_bytes=state_bytes(geometry, degrees)
         ),
@@ -139,8 +164,12 @@ def tokens(
     step: int = STEP_TOKENS,
     stage: int | None = None,
     by_requests: bool = True,
+    states: int = 1,
 ) -> int:
-    """As vLLM prints it: what requests of full length can hold together, or before 0.20 all blocks over all groups."""
+    """As vLLM prints it: what requests of full length can hold together, or before 0.20 all blocks over all groups.
+
+    `states`: of each linear layer, kept for one request: prefix caching keeps a second one.
+    """
     found = groups(geometry, degrees, dtype, stage)
     if not found or pool_bytes <= 0:
         return 0
@@ -148,8 +177,32 @@ def tokens(
     blocks = pool_bytes // layout.block_bytes
     if not (by_requests and context):
         return blocks // layout.groups * layout.block * degrees.decode_context
+    return blocks * context // _request_blocks(found, layout, degrees, context, step, states)
+
+
+def request_bytes(
+    geometry: Geometry,
+    degrees: Degrees,
+    dtype: str,
+    context: int,
+    block: int = BLOCK,
+    step: int = STEP_TOKENS,
+    stage: int | None = None,
+    states: int = 1,
+) -> int:
+    """What one request of that length takes of the pool, in whole blocks of all groups."""
+    found = groups(geometry, degrees, dtype, stage)
+    if not found:
+        return 0
+    layout = _layout(found, block)
+    return _request_blocks(found, layout, degrees, context, step, states) * layout.block_bytes
+
+
+def _request_blocks(
+    found: tuple[Group, ...], layout: "_Layout", degrees: Degrees, context: int, step: int, states: int
+) -> int:
     length = -(-context // degrees.decode_context)
-    return blocks * context // sum(_blocks_of_request(group, layout, length, step) for group in found)
+    return sum(_blocks_of_request(group, layout, length, step, states) for group in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,11 +230,11 @@ def _group_size(layers: list[int]) -> int:
     return max(layers) if max(layers) < 1.5 * min(layers) else min(layers)
 
 
-def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int) -> int:
+def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int, states: int) -> int:
     """All block tables that a request of that length fills, of the groups that these layers are split into."""
     each = -(-length // layout.block)
     if group.state_bytes:
-        each = 1
+        each = states
     elif group.window:
         each = -(-min(group.window - 1 + step, length) // layout.block) + 1
     return -(-group.layers // layout.size) * each

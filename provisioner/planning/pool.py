@@ -59,7 +59,7 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
 def _tokens(load: Load, size_bytes: int, dtype: str, block: int) -> int:
     return kv.tokens(
         size_bytes, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
-        bool(constant(load, "tokens_by_requests").value),
+        bool(constant(load, "tokens_by_requests").value), int(constant(load, "linear_states").value),
     )  # fmt: skip
 
 
@@ -80,15 +80,10 @@ def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int
         return 0
     if constant(load, "whole_model_checked").value:
         load = replace(load, degrees=replace(load.degrees, pipeline=1), stage=None)
-    blocks = -(-load.context // (block * load.degrees.decode_context))
-    growing = (
-        kv.bytes_per_token(load.geometry, load.degrees, dtype, load.stage)
-        * load.degrees.decode_context
-        * block
-        * blocks
-    )
-    fixed = kv.fixed_bytes(load.geometry, load.degrees, dtype, load.context, load.batched_tokens, load.stage)
-    return growing + fixed
+    return kv.request_bytes(
+        load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
+        int(constant(load, "linear_states").value),
+    )  # fmt: skip
 
 
 def _verdict(load: Load, usage: Usage, expected: int, needed: int, free: int) -> tuple[int, str]:

@@ -15,6 +15,9 @@ STYLES = {
     "cyan": "36",
 }
 
+STATEFUL = ("up", "plan", "render", "status", "check", "logs", "history", "rollback", "down")
+"""Commands that look at a state folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -23,6 +26,8 @@ class Look:
     width: int = 100
     colour: bool = False
     signs: bool = True
+    state_dir: str = ""
+    """The state folder that the operator named; empty where it is the usual one."""
 
     def paint(self, text: str, *styles: str) -> str:
         if not self.colour or not text:
@@ -32,6 +37,17 @@ class Look:
 
     def sign(self, sign: str, plain: str) -> str:
         return sign if self.signs else plain
+
+    def commands(self, text: str) -> str:
+        """The text with our commands in it as this operator has to type them: with the state folder that was named."""
+        if not self.state_dir:
+            return text
+        import re
+        from shlex import quote
+
+        named = f" --state-dir {quote(self.state_dir)}"
+        ours = rf"(?<![\w/.-])provision (?:{'|'.join(STATEFUL)})\b(?! --state-dir)"
+        return re.sub(ours, lambda found: found[0] + named, text)
 
 
 def harmless(text: str) -> str:
@@ -55,6 +71,14 @@ def wrapped(text: str, width: int, indent: str = "", later: str | None = None) -
         line += word if empty else f" {word}"
         empty = False
     return [*lines, line] if not empty else lines
+
+
+def remedy(text: str, look: Look, indent: str = "") -> list[str]:
+    """What to do about it; one that holds a command is left whole, to be copied."""
+    told = look.commands(text)
+    line = f"fix: {harmless(told)}"
+    whole = "`" in told or told != text
+    return [indent + line] if whole else wrapped(line, look.width, indent, f"{indent}     ")
 
 
 def table(rows: Sequence[Sequence[str]], look: Look, indent: str = "  ") -> list[str]:

@@ -24,7 +24,7 @@ def outcome_view(outcome: Outcome, look: Look, seconds: float) -> str:
         [line for service in outcome.observed.services for line in answer_lines(service.completion, look)],
         finding_lines(outcome.report.findings, look),
         endpoint_lines(outcome.plan, look),
-        [look.paint(line, "dim") for line in wrapped(NEXT, look.width)],
+        [look.paint(line, "dim") for line in wrapped(look.commands(NEXT), look.width)],
     ]
     return joined(blocks)
 
@@ -93,7 +93,14 @@ def removed_view(removed: Removed, look: Look) -> str:
             f"{step.action}: {step.result}" for step in failed
         )
     return "\n".join(
-        [head, *(line for kept in removed.kept for line in wrapped(f"kept: {kept}", look.width, "  ", "    "))]
+        [
+            head,
+            *(
+                line
+                for kept in removed.kept
+                for line in wrapped(look.commands(f"kept: {kept}"), look.width, "  ", "    ")
+            ),
+        ]
     )
 
 

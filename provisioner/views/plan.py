@@ -2,7 +2,7 @@
 
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan
-from provisioner.views.layout import Look, columns, count, harmless, meter, number, size, table, wrapped
+from provisioner.views.layout import Look, columns, count, harmless, meter, number, remedy, size, table, wrapped
 from provisioner.views.machine import machine_lines
 
 REJECTED_SHOWN = 2
@@ -198,12 +198,8 @@ def _finding(finding: Finding, sign: str, look: Look) -> list[str]:
 
 
 def fix_lines(finding: Finding, look: Look, indent: str) -> list[str]:
-    """The remedy; one that holds a command is left whole, to be copied."""
-    if not finding.fix:
-        return []
-    text = f"fix: {harmless(finding.fix)}"
-    lines = [indent + text] if "`" in text else wrapped(text, look.width, indent, f"{indent}     ")
-    return [look.paint(line, "green") for line in lines]
+    """The remedy of a finding, if it has one."""
+    return [look.paint(line, "green") for line in remedy(finding.fix, look, indent)] if finding.fix else []
 
 
 def change_lines(plan: Plan, look: Look) -> list[str]:

@@ -7,7 +7,7 @@ from provisioner.model.outcome import Checked, ServiceStatus, Status
 from provisioner.model.plan import Plan, ServiceObserved
 from provisioner.model.release import HistoryEntry
 from provisioner.views.endpoint import base_url
-from provisioner.views.layout import Look, columns, count, duration, harmless, number, padded, table, wrapped
+from provisioner.views.layout import Look, columns, count, duration, harmless, number, padded, remedy, table, wrapped
 from provisioner.views.outcome import pace
 from provisioner.views.plan import finding_lines, joined
 
@@ -30,7 +30,7 @@ def status_view(status: Status, look: Look) -> str:
 
 def _in_force(status: Status, look: Look) -> list[str]:
     if status.release is None:
-        return ["Nothing is in force here", *wrapped("fix: provision up", look.width, "  ")]
+        return ["Nothing is in force here", *remedy("provision up", look, "  ")]
     plan = status.plan
     what = (
         f"{plan.profile}, {plan.model.title} in {plan.model.precision}, target {plan.target}"
@@ -72,7 +72,7 @@ def _unsettled(status: Status, look: Look) -> list[str]:
         lines += wrapped(f"{look.paint('!', 'yellow')} running now: {harmless(status.holder)}", look.width, "", "  ")
     if status.unfinished:
         lines += wrapped(f"{look.paint('!', 'yellow')} {harmless(status.unfinished)}", look.width, "", "  ")
-        lines += wrapped("fix: run `provision up` again; it finishes or undoes what was begun", look.width, "  ")
+        lines += remedy("run `provision up` again; it finishes or undoes what was begun", look, "  ")
     return lines
 
 

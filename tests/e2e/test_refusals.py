@@ -342,7 +342,7 @@ def test_a_damaged_database(appliance: Appliance, name: str, damage: Callable[[b
     assert path.read_bytes() == broken
     assert appliance.engine() == engine
     command, _, then = fix.partition("   and then ")
-    assert then.startswith("`provision up`")
+    assert then.startswith(f"`provision up --state-dir {appliance.state}`")
     subprocess.run(["sh", "-c", command], check=True)
     appliance.ok("up")
     appliance.ok("check")

@@ -204,6 +204,15 @@ def test_a_document_that_is_there_already_stays_the_only_one() -> None:
 # As a process.
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_a_remedy_names_the_state_folder_that_was_named(tmp_path: Path, before: bool) -> None:
+    place = ["--state-dir", str(tmp_path / "a b")]
+    words = [*place, "check"] if before else ["check", *place]
+    asked = run(*words)
+    assert asked.code == 3
+    assert asked.err.endswith(f"fix: provision up --state-dir '{tmp_path}/a b'\n")
+
+
 def test_version() -> None:
     assert run("--version").out == f"provision {__version__}\n"
     assert run("-V").out == f"provision {__version__}\n"

@@ -4,13 +4,28 @@ import io
 import os
 import pty
 from collections.abc import Iterator, Mapping
+from json import loads
 from typing import TextIO
 
 import pytest
 
+from provisioner.commands import COMMANDS
 from provisioner.console import Screen
-from provisioner.errors import RunFailed
-from provisioner.views.layout import Look, clipped, columns, count, duration, harmless, meter, size, table, wrapped
+from provisioner.errors import Refused, RunFailed
+from provisioner.views.layout import (
+    STATEFUL,
+    Look,
+    clipped,
+    columns,
+    count,
+    duration,
+    harmless,
+    meter,
+    remedy,
+    size,
+    table,
+    wrapped,
+)
 
 COLOURFUL = {"TERM": "xterm-256color"}
 
@@ -112,6 +127,70 @@ def test_counting_words() -> None:
         "2 cores",
         "1,200 entries",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("provision up", "provision up --state-dir /srv/a"),
+        ("`provision up --context 4096`", "`provision up --state-dir /srv/a --context 4096`"),
+        (
+            "provision down, then provision up   (again)",
+            "provision down --state-dir /srv/a, then provision up --state-dir /srv/a   (again)",
+        ),
+        ("sudo provision check", "sudo provision check --state-dir /srv/a"),
+        ("choose another with --state-dir", "choose another with --state-dir"),
+        ("`provision down --state-dir` the state", "`provision down --state-dir` the state"),
+        ("name what `provision detect --json` wrote", "name what `provision detect --json` wrote"),
+        ("look at /opt/provision up there", "look at /opt/provision up there"),
+        ("provision upgrade", "provision upgrade"),
+    ],
+)
+def test_a_command_names_the_state_folder_that_the_operator_named(text: str, told: str) -> None:
+    assert Look(state_dir="/srv/a").commands(text) == told
+    assert Look(state_dir="/srv/a").commands(told) == told
+    assert Look().commands(text) == text
+
+
+def test_a_state_folder_with_a_space_can_be_copied() -> None:
+    assert Look(state_dir="/srv/a b").commands("provision up") == "provision up --state-dir '/srv/a b'"
+
+
+def test_every_command_that_looks_at_the_state_is_known() -> None:
+    assert set(STATEFUL) == set(COMMANDS) - {"detect", "completion"}
+
+
+def test_a_remedy_that_is_a_command_is_never_broken() -> None:
+    assert remedy("provision up   (or not)", Look(20, state_dir="/srv/a-long-name"), "  ") == [
+        "  fix: provision up --state-dir /srv/a-long-name   (or not)"
+    ]
+    assert remedy("wait for it to end, and then go on", Look(20, state_dir="/srv/a"), "  ") == [
+        "  fix: wait for it",
+        "       to end, and",
+        "       then go on",
+    ]
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_errors_and_documents_name_the_state_folder_in_their_remedies_alone(json: bool) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    screen = Screen(out, err, {}, json=json)
+    screen.is_about("/srv/a")
+    screen.error(Refused("`provision up` runs", fix="provision status"))
+    assert err.getvalue() == "error: `provision up` runs\nfix: provision status --state-dir /srv/a\n"
+    if json:
+        assert '"error": "`provision up` runs"' in out.getvalue()
+        assert '"fix": "provision status --state-dir /srv/a"' in out.getvalue()
+
+
+def test_the_findings_of_a_document_name_it_too() -> None:
+    out = io.StringIO()
+    screen = Screen(out, io.StringIO(), {}, json=True)
+    screen.is_about("/srv/a")
+    screen.document({"findings": [{"message": "provision up", "fix": "provision up"}]})
+    assert loads(out.getvalue()) == {
+        "findings": [{"message": "provision up", "fix": "provision up --state-dir /srv/a"}]
+    }
 
 
 def test_wrapping_never_breaks_a_word() -> None:

@@ -58,7 +58,7 @@ def _where(row: Constant) -> dict[str, object]:
     size=st.integers(4, 300),
     tensor=st.integers(1, 64),
     pipeline=st.integers(1, 8),
-    vendor=st.sampled_from(("nvidia", "amd", "huawei", "hygon", "")),
+    vendor=st.sampled_from(("nvidia", "amd", "ascend", "hygon", "")),
 )
 def test_there_is_a_row_for_every_card_version_and_layout(
     version: str, size: int, tensor: int, pipeline: int, vendor: str

@@ -16,7 +16,7 @@ L40S = Card("nvidia", "NVIDIA L40S", int(44.42 * GIB), int(44.42 * GIB), "sm89")
 V100 = Card("nvidia", "Tesla V100-SXM2-32GB", 32 * GIB, 32 * GIB, "sm70")
 T4 = Card("nvidia", "Tesla T4", 15 * GIB, 15 * GIB, "sm75")
 A100 = Card("nvidia", "NVIDIA A100-SXM4-80GB", int(79.25 * GIB), int(79.25 * GIB), "sm80")
-ASCEND = Card("huawei", "910B3", 61 * GIB, 61 * GIB, "")
+ASCEND = Card("ascend", "910B3", 61 * GIB, 61 * GIB, "")
 
 
 ONE = Degrees()

@@ -87,7 +87,7 @@ def test_data_parallel_groups_share_the_experts() -> None:
 def test_a_device_of_unknown_bandwidth_gives_a_reason() -> None:
     device = CATALOG.accelerator("kunlun-p800")
     shape = CATALOG.model("qwen3-8b").architecture
-    load = Load(shape, "bf16", Degrees(), Card("kunlunxin", device.name, 1, 1, ""), 1, 1, 8192, 256, 8192, "0.11.0")
+    load = Load(shape, "bf16", Degrees(), Card("kunlun", device.name, 1, 1, ""), 1, 1, 8192, 256, 8192, "0.11.0")
     blind = replace(device, bandwidth_bytes_per_second=None)
     assert expect(ROWS, blind, "vllm", load, 1, 1, "none") == "the memory bandwidth of P800 OAM is not known"
 

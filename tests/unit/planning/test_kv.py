@@ -104,11 +104,27 @@ def test_decode_context_multiplies_the_tokens() -> None:
     assert kv.tokens(int(46.8 * GIB), LATENT, Degrees(tensor=8, decode_context=8)) == 8 * whole
 
 
-def test_hybrid_models_count_what_requests_of_full_length_can_hold() -> None:
-    """qwen38-27b-5090-eager-160k: 5.42 GiB held 165,316 tokens with a cache of eight bits and contexts of 163,840."""
-    model = CATALOG.model("qwen3.8-27b").architecture
-    held = kv.tokens(int(5.42 * GIB), model, Degrees(), "fp8", 163840, step=2048)
-    assert held == pytest.approx(165316, rel=0.05)
+@pytest.mark.parametrize(
+    ("model", "pool_gib", "context", "expected"),
+    [
+        pytest.param("qwen3.6-35b-a3b", 5.98, 131072, 567978, id="noonghunna/club-3090#612, vLLM 0.24"),
+        pytest.param("qwen3.8-27b", 5.42, 163840, 165316, id="qwen38-27b-5090-eager-160k"),
+    ],
+)
+def test_hybrid_models_count_what_requests_of_full_length_can_hold(
+    model: str, pool_gib: float, context: int, expected: int
+) -> None:
+    shape = CATALOG.model(model).architecture
+    assert kv.tokens(int(pool_gib * GIB), shape, Degrees(), "fp8", context, states=2) == pytest.approx(
+        expected, rel=0.01
+    )
+
+
+def test_what_one_request_takes_is_what_the_engine_says_it_needs() -> None:
+    """`6.56 GiB KV cache is needed` for 204,800 tokens (qwen38-27b-5090-eager-160k), and 10.00 for 40,960 (4090-qwen3-32b)."""
+    hybrid, plain = (CATALOG.model(name).architecture for name in ("qwen3.8-27b", "qwen3-32b"))
+    assert kv.request_bytes(hybrid, Degrees(), "fp8", 204800, states=2) / GIB == pytest.approx(6.56, abs=0.005)
+    assert kv.request_bytes(plain, Degrees(), "auto", 40960) == 10 * GIB
 
 
 def test_older_releases_share_blocks_evenly_over_the_groups() -> None:

@@ -18,7 +18,7 @@ SITUATIONS = [
         ("", "0.7.3", "0.11.0", "0.33.0"),
         ("dense", "mixture"),
         ("bf16", "fp8_block128", "awq", "q4_k_m", "ud_iq1_s"),
-        ("sm70", "sm89", "sm90", "huawei ascend910b", "amd gfx942"),
+        ("sm70", "sm89", "sm90", "ascend ascend910b", "amd gfx942"),
         ("none", "nvlink", "xgmi", "pcie", "network"),
         ("graphs", "eager"),
     )
