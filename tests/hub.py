@@ -50,13 +50,13 @@ def git_hash(data: bytes) -> str:
 class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     """By `owner/name/path`."""
-    plain: tuple[str, ...] = ()
-    """Files that are kept without a sha256, by name: git's own hash is all that is listed of them."""
     faults: Faults = field(default_factory=Faults)
     sent: int = 0
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    plain: tuple[str, ...] = ()
+    """Files that are kept without a sha256, by name: git's own hash is all that is listed of them."""
 
     @property
     def url(self) -> str:

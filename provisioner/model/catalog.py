@@ -34,6 +34,12 @@ class Geometry:
     sliding_window: int = 0
     sliding_layers: int = 0
     """How many of `kv_layers` keep no more than the window."""
+    sliding_kv_heads: int = 0
+    """Of the sliding layers, where they differ from those of full attention; 0 where they do not. Their length likewise."""
+    sliding_key_length: int = 0
+    sliding_value_length: int = 0
+    keys_as_values: bool = False
+    """Full attention without a projection of its own for values (Gemma 4)."""
     tied_embeddings: bool = False
     qkv_bias: bool = False
     qk_norm: bool = False

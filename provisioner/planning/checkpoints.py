@@ -6,6 +6,7 @@ router stay in 16 bits everywhere; MXFP4 (gpt-oss) and INT4 from training (Kimi 
 
 from provisioner.model.catalog import Checkpoint, Geometry, ModelEntry
 from provisioner.model.record import dataclass, replace
+from provisioner.planning.kv import as_sliding
 
 COMPUTED = "computed from the architecture"
 AGREES = 0.02
@@ -83,11 +84,12 @@ def parts(geometry: Geometry) -> Parts:
     """The parameters of the model, without its drafter."""
     expert_layers = geometry.layers - geometry.dense_layers if geometry.experts else 0
     full = geometry.layers - geometry.linear_layers
+    attention = (full - geometry.sliding_layers) * _attention(geometry)
+    attention += geometry.sliding_layers * _attention(as_sliding(geometry))
+    attention += geometry.linear_layers * geometry.linear_parameters + _indexers(geometry)
     return Parts(
         tables=geometry.vocab * geometry.hidden * (1 if geometry.tied_embeddings else 2),
-        attention=full * _attention(geometry)
-        + geometry.linear_layers * geometry.linear_parameters
-        + _indexers(geometry),
+        attention=attention,
         dense=(geometry.layers - expert_layers) * _feed_forward(geometry) + expert_layers * _shared(geometry),
         experts=expert_layers * _experts(geometry),
         rest=_rest(geometry, full, expert_layers) + geometry.parameters_outside_layers,
@@ -99,7 +101,8 @@ def _attention(geometry: Geometry) -> int:
     if geometry.kv_lora_rank:
         return _latent_attention(geometry)
     queries = geometry.heads * geometry.key_length * (2 if geometry.output_gate else 1)
-    keys_values = geometry.kv_heads * (geometry.key_length + geometry.value_length)
+    values = 0 if geometry.keys_as_values else geometry.value_length
+    keys_values = geometry.kv_heads * (geometry.key_length + values)
     return geometry.hidden * (queries + keys_values + geometry.heads * geometry.value_length)
 
 

@@ -26,6 +26,7 @@ OTHERS = (
     "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4", "glm4_moe", "glm_moe_dsa", "kimi_linear", "granite", "granitemoe",
     "olmo2", "smollm3", "glm4", "seed_oss", "nemotron_h", "qwen2_vl", "qwen2_5_vl", "qwen3_vl_text", "qwen3_vl_moe_text",
     "llama4_text", "jamba", "bamba", "falcon_h1", "gpt2", "opt", "bloom", "phi", "qwen2_5_vl_text", "qwen2_vl_text", "minimax_m3_vl",
+    "mimo_v2_flash",
 )  # fmt: skip
 KNOWN = frozenset((*DEFAULTS, *WINDOWED, *OTHERS))
 
@@ -135,6 +136,9 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         dense_layers=feed.dense_layers,
         sliding_window=layers.window or _compressed_window(fields),
         sliding_layers=layers.sliding,
+        sliding_kv_heads=_other(fields, "swa_num_key_value_heads", kv_heads),
+        sliding_key_length=_other(fields, "swa_head_dim", key),
+        sliding_value_length=_other(fields, "swa_v_head_dim", value),
         tied_embeddings=fields.flag("tie_word_embeddings"),
         qkv_bias=model_type in BIASED or fields.flag("attention_bias", "qkv_bias", "use_qkv_bias"),
         qk_norm=model_type in NORMED or fields.flag("use_qk_norm", "qk_layernorm", "qk_norm"),
@@ -159,12 +163,11 @@ def _router_bias(fields: Fields, model_type: str) -> bool:
 
 
 def _refuse_two_shapes(fields: Fields) -> None:
-    """The arithmetic knows one shape of cache in a model, whole or windowed."""
+    """Gemma 4 shares one projection between keys and values in some layers, which its file alone does not tell apart."""
     if fields.has("block_configs"):
         raise ValueError("its layers differ one by one (`block_configs`), for which there is no arithmetic here yet")
     pairs = (
         ("global_head_dim", "head_dim"), ("num_global_key_value_heads", "num_key_value_heads"),
-        ("swa_num_key_value_heads", "num_key_value_heads"), ("swa_head_dim", "head_dim"),
     )  # fmt: skip
     for other, usual in pairs:
         if fields.has(other) and fields.count(other) != fields.count(usual):
@@ -172,6 +175,12 @@ def _refuse_two_shapes(fields: Fields) -> None:
                 f"its layers have caches of two shapes (`{other}` {fields.count(other)} beside `{usual}` "
                 f"{fields.count(usual)}), for which there is no arithmetic here yet"
             )
+
+
+def _other(fields: Fields, name: str, usual: int) -> int:
+    """What a file says of its sliding layers alone; 0 where they are as the others."""
+    said = fields.count(name)
+    return 0 if said == usual else said
 
 
 def _latent(fields: Fields) -> tuple[int, int, int]:

@@ -3,7 +3,9 @@
 import pytest
 
 from provisioner.catalog import load_catalog
+from provisioner.model.load import Degrees
 from provisioner.planning.checkpoints import checkpoint_bytes, checkpoint_of, draft_bytes, parameters, parts
+from provisioner.planning.kv import fixed_bytes, groups
 
 CATALOG = load_catalog()
 GIB = 2**30
@@ -96,3 +98,13 @@ def test_a_shape_that_is_not_the_whole_model_is_scaled_to_its_parameters() -> No
 def test_there_is_no_checkpoint_in_a_precision_that_nobody_knows() -> None:
     assert checkpoint_of(CATALOG.model("qwen3-32b"), "q4_k_m") is None
     assert checkpoint_of(CATALOG.model("qwen3.8-2.4t-a95b"), "awq") is None
+
+
+def test_sliding_layers_may_have_heads_of_their_own() -> None:
+    """Gemma 4 31B: 30.697 B parameters in the metadata of its GGUF; four wide heads in ten layers, sixteen in fifty."""
+    shape = CATALOG.model("gemma-4-31b-it").architecture
+    assert parameters(shape) == pytest.approx(30.697e9, rel=1e-4)
+    full, sliding = groups(shape, Degrees(tensor=2))
+    assert (full.layers, full.row_bytes) == (10, 2 * (512 + 512) * 2)
+    assert (sliding.layers, sliding.row_bytes, sliding.window) == (50, 8 * (256 + 256) * 2, 1024)
+    assert fixed_bytes(shape, Degrees(), context=8192) == 50 * 1024 * 16 * (256 + 256) * 2

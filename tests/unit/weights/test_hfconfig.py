@@ -401,10 +401,15 @@ def test_what_is_wrong_or_missing_is_named(change: dict[str, object], words: str
         facts_of_config({**unknown, **change})
 
 
-@pytest.mark.parametrize("name", ["gemma-4-26b-a4b", "mimo-v2-flash"])
-def test_caches_of_two_shapes_are_refused_with_the_reason(name: str) -> None:
+def test_caches_of_two_shapes_are_refused_where_a_file_does_not_tell_all() -> None:
     with pytest.raises(ValueError, match="caches of two shapes"):
-        facts(name)
+        facts("gemma-4-26b-a4b")
+
+
+def test_sliding_layers_with_heads_of_their_own_are_read() -> None:
+    shape = facts("mimo-v2-flash").geometry
+    assert (shape.kv_heads, shape.sliding_kv_heads) == (4, 8)
+    assert (shape.sliding_key_length, shape.sliding_value_length) == (0, 0)
 
 
 def test_an_unknown_type_is_read_by_the_common_keys_and_says_so() -> None:
