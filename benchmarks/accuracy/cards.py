@@ -9,10 +9,16 @@ from provisioner.model.load import Card
 from provisioner.planning.devices import named, usable_bytes
 
 GIB = 1 << 30
-SIZE = re.compile(r"(\d+(?:\.\d+)?)(?:\s*-\s*(\d+(?:\.\d+)?))?\s*(gib|gb|g)\b", re.IGNORECASE)
-COUNT = re.compile(r"^\s*\d+\s*[x×]\s*|\s*[x×]\s*\d+\s*$", re.IGNORECASE)
+SIZE = re.compile(r"(?<![A-Za-z\d.])(\d+(?:\.\d+)?)(?:\s*-\s*(\d+(?:\.\d+)?))?\s*(gib|gb|g)\b", re.IGNORECASE)
+COUNT = re.compile(r"^\s*\d+\s*[x×]\s*|\s*(?<![a-z])[x×]\s*\d+\s*$", re.IGNORECASE)
+COMMON = re.compile(
+    r"\b(gpus?|cards?|class|vram|nvidia|type|not|stated|any|named|captured|same|as|above|cpu)\b", re.IGNORECASE
+)
 ALIKE = 2.5
 """A card that is only known by its size is taken like the catalog's NVIDIA cards within so many GB of it."""
+AS_NEAR = 0.6
+MODIFIED = "-mod"
+"""Cards with more memory than their maker gave them are only meant where that is said."""
 WHOLE = 0.98
 """Of the nominal size, where the catalog has no card like it."""
 
@@ -31,19 +37,29 @@ def card_of(catalog: Catalog, text: str, before: Card | None, usable_gib: float 
 
 def count_of(text: str) -> int:
     """`8x H100`, `8 GPUs`, `22 GB x2`; 1 where no count is said."""
-    found = re.search(r"^\s*(\d+)\s*(?:[x×]|gpus?\b)|[x×]\s*(\d+)\s*$", text, re.IGNORECASE)
+    found = re.search(r"^\s*(\d+)\s*(?:[x×]|gpus?\b)|(?<![a-z])[x×]\s*(\d+)\s*$", text, re.IGNORECASE)
     return int(found[1] or found[2]) if found else 1
 
 
 def _named(catalog: Catalog, text: str) -> Card | None:
+    """A size that is no card's of that name means another card of its kind."""
+    said = SIZE.search(text)
     for words in _readings(text):
-        found = named(catalog, words)
-        if len(found) == 1:
-            return _card(catalog, found[0])
-        near = _by_size(catalog, found, text)
-        if near:
-            return _card(catalog, near)
+        found = _by_size(catalog, _known(catalog, words, text), said)
+        if found is None:
+            continue
+        card = _card(catalog, found)
+        memory = catalog.accelerator(found).memory_bytes
+        if card is not None and said and memory and abs(memory / GIB - float(said[1])) > ALIKE + 1:
+            size = _like(catalog, card.vendor, float(said[1]))
+            return Card(card.vendor, text, size, size, card.architecture)
+        return card
     return None
+
+
+def _known(catalog: Catalog, words: str, text: str) -> tuple[str, ...]:
+    modified = "mod" in text.lower()
+    return tuple(name for name in named(catalog, words) if modified or not name.endswith(MODIFIED))
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -51,22 +67,28 @@ def _readings(text: str) -> Iterator[str]:
     bare = COUNT.sub("", re.sub(r"\([^)]*\)", " ", text)).split(",")[0].strip()
     without_size = SIZE.sub(" ", bare).strip()
     remarks = " ".join(re.findall(r"\(([^)]*)\)", text))
+    whole = (text, bare, without_size, re.sub(r"^(?:hgx|dgx)-?|-?\d*gpus?$", "", bare, flags=re.IGNORECASE))
+    yield from (reading for reading in whole if _tells(reading))
     words = (word for part in (bare, remarks) for word in re.split(r"[\s,/]+", part))
-    for reading in (text, bare, without_size, *words):
-        if re.search(r"[a-z]", reading, re.IGNORECASE) and re.search(r"\d", reading) and not SIZE.fullmatch(reading):
-            yield reading
-            yield re.sub(r"^(?:hgx|dgx)-?|-?\d*gpus?$", "", reading, flags=re.IGNORECASE)
+    yield from (word for word in words if _tells(word) and re.search(r"\d", word))
 
 
-def _by_size(catalog: Catalog, found: tuple[str, ...], text: str) -> str | None:
-    """Of several cards with one name, the one of the size that is said; any where all are as large."""
+def _tells(reading: str) -> bool:
+    """Whether anything is left beside sizes and words that every card answers to."""
+    left = COMMON.sub(" ", SIZE.sub(" ", reading))
+    return bool(re.search(r"[a-z]{3}|[a-z]\d|\d{4}", left, re.IGNORECASE))
+
+
+def _by_size(catalog: Catalog, found: tuple[str, ...], said: re.Match[str] | None) -> str | None:
+    """Of several cards with one name, the one of the size that is said, else the size that most of them have."""
     sizes = {name: catalog.accelerator(name).memory_bytes or 0 for name in found}
     if not sizes:
         return None
-    said = SIZE.search(text)
     if said:
         return min(sizes, key=lambda name: abs(sizes[name] / GIB - float(said[1])))
-    return min(sizes) if max(sizes.values()) <= 1.02 * min(sizes.values()) else None
+    middle = sorted(sizes.values())[len(sizes) // 2]
+    alike = [name for name, size in sizes.items() if abs(size - middle) <= 0.02 * middle]
+    return alike[0] if 2 * len(alike) > len(sizes) else None
 
 
 def _card(catalog: Catalog, name: str) -> Card | None:
@@ -94,8 +116,8 @@ def _sized(catalog: Catalog, text: str) -> Card | None:
 
 
 _VENDORS = (
-    ("ascend", "huawei"),
-    ("910", "huawei"),
+    ("ascend", "ascend"),
+    ("910", "ascend"),
     ("hygon", "hygon"),
     ("bw1", "hygon"),
     ("mi3", "amd"),
@@ -104,11 +126,13 @@ _VENDORS = (
 
 
 def _like(catalog: Catalog, vendor: str, nominal: float) -> int:
-    entries = (catalog.accelerator(name) for name in catalog.accelerators)
+    """The middle of the cards that are nearest to that size."""
+    entries = (catalog.accelerator(name) for name in catalog.accelerators if not name.endswith(MODIFIED))
     sizes = [
-        size
+        (abs(entry.memory_bytes / GIB - nominal), size)
         for entry in entries
         if entry.vendor == vendor and entry.memory_bytes and (size := usable_bytes(entry))
-        and abs(entry.memory_bytes / GIB - nominal) <= ALIKE
-    ]  # fmt: skip
-    return int(median(sizes)) if sizes else int(nominal * WHOLE * GIB)
+    ]
+    nearest = min((away for away, _ in sizes), default=ALIKE + 1)
+    alike = [size for away, size in sizes if away <= nearest + AS_NEAR]
+    return int(median(alike)) if nearest <= ALIKE else int(nominal * WHOLE * GIB)

@@ -176,7 +176,7 @@ def draft_bytes(geometry: Geometry, precision: str) -> int:
 
 def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:
     """The published checkpoint of this precision, else what one would weigh; `None` for a precision without a scheme."""
-    published = entry.checkpoint(precision)
+    published = entry.checkpoint(precision) or _in_other_16_bits(entry, precision)
     if published is not None or precision not in SCHEMES or not entry.architecture.hidden:
         return published
     expected = parameters(entry.architecture)
@@ -184,3 +184,9 @@ def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:
     if abs(expected - entry.parameters) > AGREES * entry.parameters:
         size = int(size * entry.parameters / expected)
     return Checkpoint(precision, size, repositories={}, source=COMPUTED, verified=False)
+
+
+def _in_other_16_bits(entry: ModelEntry, precision: str) -> Checkpoint | None:
+    """Engines load the same files as either kind."""
+    other = entry.checkpoint({"fp16": "bf16", "bf16": "fp16"}.get(precision, ""))
+    return None if other is None else replace(other, precision=precision)

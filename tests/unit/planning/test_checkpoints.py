@@ -77,6 +77,14 @@ def test_a_published_size_goes_before_the_arithmetic() -> None:
     assert published.exact
 
 
+def test_the_files_in_one_kind_of_16_bits_serve_the_other() -> None:
+    entry = CATALOG.model("qwen2.5-7b-instruct")
+    assert entry.checkpoint("fp16") is None
+    found = checkpoint_of(entry, "fp16")
+    assert found is not None
+    assert (found.precision, found.repositories) == ("fp16", entry.repositories)
+
+
 def test_what_nobody_published_is_computed_and_says_so() -> None:
     entry = CATALOG.model("llama-2-13b")
     assert entry.checkpoint("int8") is None
