@@ -60,14 +60,17 @@ def write_tokenizer(folder: str) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def cache(folder: str, kv_bytes: int, context: int, options: dict[str, Any]) -> dict[str, Any]:
-    """Load the model into the real engine, let it write four tokens, and tell what it made of its memory."""
+def cache(folder: str, kv_bytes: int, context: int, options: dict[str, Any], words: int) -> dict[str, Any]:
+    """Load the model into the real engine, let it write some tokens, and tell what it made of its memory."""
     engine = vllm.LLM(
         model=folder, enforce_eager=True, max_model_len=context, max_num_seqs=4, kv_cache_memory_bytes=kv_bytes, **options
     )  # fmt: skip
     core = engine.llm_engine.engine_core.engine_core
-    sampling = vllm.SamplingParams(max_tokens=4, temperature=0, ignore_eos=True)
-    (answer,) = engine.generate(["hello"], sampling)
+    if words:
+        sampling = vllm.SamplingParams(max_tokens=words, temperature=0, ignore_eos=True)
+        (answer,) = engine.generate(["hello"], sampling)
+        if len(answer.outputs[0].token_ids) != words:
+            raise RuntimeError(f"it wrote {len(answer.outputs[0].token_ids)} tokens, not {words}")
     layout, settings = core.scheduler.kv_cache_config, core.vllm_config.cache_config
     return {
         "blocks": layout.num_blocks,
@@ -76,7 +79,6 @@ def cache(folder: str, kv_bytes: int, context: int, options: dict[str, Any]) -> 
         "step": core.vllm_config.scheduler_config.max_num_batched_tokens,
         "bytes": sum(tensor.size for tensor in layout.kv_cache_tensors),
         "groups": [group_of(group) for group in layout.kv_cache_groups],
-        "written": len(answer.outputs[0].token_ids),
     }
 
 
@@ -115,7 +117,9 @@ def accepts(folder: str, options: dict[str, Any]) -> dict[str, Any]:
     """Whether the engine's own configuration takes these degrees, and rank 0's layers can be built for them.
 
     Layers check their widths when they make their weights, for which only the width of their group counts, not the ranks.
+    Nothing is computed, so the engine may believe that this processor has the tiles which its 8-bit kernels need.
     """
+    torch.cpu._is_amx_tile_supported = lambda: True
     try:
         asked = EngineArgs(
             model=folder, enforce_eager=True, max_model_len=1024, load_format="dummy", skip_tokenizer_init=True,
@@ -123,7 +127,7 @@ def accepts(folder: str, options: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
         config = asked.create_engine_config()
     except REFUSALS as error:
-        return {"refused": f"{error}", "by": "configuration"}
+        return {"refused": f"{type(error).__name__}: {error}", "by": "configuration"}
     with tempfile.TemporaryDirectory() as meeting, vllm.config.set_current_vllm_config(config):
         parallel_state.init_distributed_environment(1, 0, f"file://{meeting}/ranks", 0, "gloo")
         parallel_state.initialize_model_parallel()
@@ -135,7 +139,7 @@ def accepts(folder: str, options: dict[str, Any]) -> dict[str, Any]:
             with torch.device("cpu" if config.parallel_config.enable_expert_parallel else "meta"):
                 initialize_model(config)
         except REFUSALS as error:
-            return {"refused": f"{error}", "by": "layers"}
+            return {"refused": f"{type(error).__name__}: {error}", "by": "layers"}
     return {"refused": "", "by": ""}
 
 
