@@ -90,9 +90,7 @@ class Scrubber:
         """What a maker's program printed, without serial numbers: a card's is on its invoice."""
         if isinstance(text, Unknown):
             return Unknown(self.name(text.reason))
-        return self.name(
-            SERIAL.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"SN{n:012}"), text)
-        )
+        return self.name(SERIAL.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"SN{n:012}"), text))
 
     def engine(self, path: str, text: str | Unknown) -> str | Unknown:
         """A container engine's answer: only the fields that facts are made of (others hold proxies with passwords)."""
