@@ -40,6 +40,8 @@ class Group:
     """Tokens kept; 0 for all."""
     state_bytes: int = 0
     """Per request and layer, for linear layers; such a group has no rows."""
+    beside_bytes: int = 0
+    """A token, over all layers of the group: the keys of indexers."""
 
 
 def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> int:
@@ -48,8 +50,8 @@ def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", s
 
 
 def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None) -> int:
-    layers = geometry.kv_layers - geometry.sliding_layers
-    return on_stage(layers, geometry, degrees, stage) * row_bytes(geometry, degrees, dtype)
+    layers = on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage)
+    return layers * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
 
 
 def fixed_bytes(
@@ -74,10 +76,10 @@ def fixed_bytes(
 
 
 def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
-    """One token in one layer of full attention, on one rank."""
+    """One token in one layer of full attention, on one rank; the keys of an indexer are beside it."""
     bits = value_bits(dtype)
     if geometry.kv_lora_rank:
-        return _latent_row(geometry, bits) + _index_row(geometry)
+        return _latent_row(geometry, bits)
     heads = heads_on_rank(geometry.kv_heads, degrees.tensor)
     return heads * (geometry.key_length + geometry.value_length) * bits // 8
 
@@ -106,9 +108,11 @@ def _latent_row(geometry: Geometry, bits: int) -> int:
     return (geometry.kv_lora_rank + geometry.rope_dimensions) * bits // 8
 
 
-def _index_row(geometry: Geometry) -> int:
+def index_bytes(geometry: Geometry, degrees: Degrees, stage: int | None = None) -> int:
+    """One token in all indexers: a key in 8 bits with its scales, whole on every rank."""
     keys = geometry.index_dimensions
-    return keys + 4 * -(-keys // INDEX_SCALE_BLOCK)
+    layers = (geometry.index_layers or geometry.kv_layers - geometry.sliding_layers) if keys else 0
+    return on_stage(layers, geometry, degrees, stage) * (keys + 4 * -(-keys // INDEX_SCALE_BLOCK))
 
 
 def heads_on_rank(kv_heads: int, tensor: int) -> int:
@@ -145,7 +149,11 @@ def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int
     """The kinds of layers on a stage; those that are not there are left out."""
     row, sliding = (row_bytes(shape, degrees, dtype) for shape in (geometry, as_sliding(geometry)))
     found = (
-        Group(on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage), row),
+        Group(
+            on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage),
+            row,
+            beside_bytes=index_bytes(geometry, degrees, stage),
+        ),
         Group(on_stage(geometry.sliding_layers, geometry, degrees, stage), sliding, window=geometry.sliding_window),
         Group(
             on_stage(geometry.linear_layers, geometry, degrees, stage), 0, state_bytes=state_bytes(geometry, degrees)
@@ -210,9 +218,14 @@ class _Layout:
     """One pool of equal blocks for groups of `size` layers each: what vLLM 0.32 kv_cache_utils.py makes of the layers."""
 
     block: int
+    row: int
+    """Of the widest layers; a group whose rows are a whole part of it has as many more in a block."""
     size: int
     block_bytes: int
     groups: int
+
+    def block_of(self, group: Group) -> int:
+        return self.block if self.row % group.row_bytes else self.block * self.row // group.row_bytes
 
 
 def _layout(found: tuple[Group, ...], block: int) -> _Layout:
@@ -222,7 +235,8 @@ def _layout(found: tuple[Group, ...], block: int) -> _Layout:
     if row and state:
         block = max(block, -(-state // (row * BLOCK)) * BLOCK)
     size = _group_size([group.layers for group in found])
-    return _Layout(block, size, max(row * block, state) * size, sum(-(-group.layers // size) for group in found))
+    page = max(row * block, state) * size + block * sum(group.beside_bytes for group in found)
+    return _Layout(block, row, size, page, sum(-(-group.layers // size) for group in found))
 
 
 def _group_size(layers: list[int]) -> int:
@@ -232,12 +246,13 @@ def _group_size(layers: list[int]) -> int:
 
 def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int, states: int) -> int:
     """All block tables that a request of that length fills, of the groups that these layers are split into."""
-    each = -(-length // layout.block)
+    tables = -(-group.layers // layout.size)
     if group.state_bytes:
-        each = states
-    elif group.window:
-        each = -(-min(group.window - 1 + step, length) // layout.block) + 1
-    return -(-group.layers // layout.size) * each
+        return tables * states
+    block = layout.block_of(group)
+    if group.window:
+        return tables * (-(-min(group.window - 1 + step, length) // block) + 1)
+    return tables * -(-length // block)
 
 
 def has_law(geometry: Geometry) -> bool:

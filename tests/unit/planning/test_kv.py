@@ -80,6 +80,13 @@ def test_bytes_for_each_token_are_those_that_the_logs_come_to(case: dict[str, di
         pytest.param(LATENT, Degrees(tensor=8), "fp8", 35136, id="a latent row in eight bits"),
         pytest.param(LATENT, Degrees(tensor=8, decode_context=8), "auto", 8784, id="tokens are dealt out"),
         pytest.param(SPARSE, Degrees(), "auto", 61 * (1152 + 132), id="the indexer's keys come on top"),
+        pytest.param(
+            replace(SPARSE, index_layers=21),
+            Degrees(),
+            "auto",
+            61 * 1152 + 21 * 132,
+            id="only some layers have an indexer",
+        ),
         pytest.param(SPARSE, Degrees(), "fp8", 61 * (656 + 132), id="sparse attention has its own row in eight bits"),
         pytest.param(WINDOWED, Degrees(), "auto", 24576, id="windows do not grow"),
         pytest.param(LINEAR, Degrees(tensor=2), "auto", 32768, id="linear layers do not grow"),
@@ -125,6 +132,15 @@ def test_what_one_request_takes_is_what_the_engine_says_it_needs() -> None:
     hybrid, plain = (CATALOG.model(name).architecture for name in ("qwen3.8-27b", "qwen3-32b"))
     assert kv.request_bytes(hybrid, Degrees(), "fp8", 204800, states=2) / GIB == pytest.approx(6.56, abs=0.005)
     assert kv.request_bytes(plain, Degrees(), "auto", 40960) == 10 * GIB
+
+
+def test_layers_with_narrower_rows_have_more_of_them_in_a_block() -> None:
+    """Pages are equal: 32 tokens of a sliding layer with half the heads where full attention has 16."""
+    shape = replace(WINDOWED, sliding_layers=12, sliding_window=1024, sliding_kv_heads=4)
+    found = kv.groups(shape, Degrees())
+    assert [group.row_bytes for group in found] == [2048, 1024]
+    blocks = 8192 // 16 + -(-(1023 + 2048) // 32) + 1
+    assert kv.request_bytes(shape, Degrees(), "auto", 8192) == blocks * 12 * 16 * 2048
 
 
 def test_older_releases_share_blocks_evenly_over_the_groups() -> None:
