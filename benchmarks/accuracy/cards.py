@@ -27,7 +27,7 @@ def card_of(catalog: Catalog, text: str, before: Card | None, usable_gib: float 
     """None where neither a name nor a size is said; `before` is the card of the case above, for `the same`."""
     card = _named(catalog, text) or (before if "same" in text.lower() and not SIZE.search(text) else None)
     card = card or _sized(catalog, text)
-    if usable_gib is None:
+    if usable_gib is None or usable_gib <= 0:
         return card
     size = int(usable_gib * GIB)
     if card is None:

@@ -1,5 +1,6 @@
 """Published runs as they are written down: YAML by many hands, read without complaint wherever a value makes sense."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if math.isfinite(value) else None
     if isinstance(value, list | tuple):
         return number(value[-1]) if value else None
     text = str(value).lower().replace(",", "").replace("_", "")

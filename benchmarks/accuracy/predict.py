@@ -21,6 +21,7 @@ CPU_CACHE_GIB = 4
 """`VLLM_CPU_KVCACHE_SPACE` of releases that have a fixed default."""
 OFFERED_CONTEXT = 8192
 """Of an appliance that is only described: nobody started an engine there with a context of its own."""
+MOST_RANKS = 4096
 NO_CARD = Card("", "", 0, 0, "")
 Constants = Mapping[str, tuple[Constant, ...]]
 
@@ -98,10 +99,13 @@ def _run(
         if found.bytes:
             return "neither the case nor the catalog says a context"
         context = OFFERED_CONTEXT
+    degrees = _degrees(case)
+    if degrees.pipeline > max(1, found.geometry.layers) or degrees.ranks > MOST_RANKS:
+        return f"no engine is cut into {degrees.tensor} x {degrees.pipeline} x {degrees.data} ranks"
     if not pick(constants, "latent_cache", engine.version, card or NO_CARD, Degrees()).value:
         geometry = kv.uncompressed(found.geometry)
         found = subject.Subject(geometry, found.precision, found.bytes, found.context, found.drafter)
-    return Run(case, found, engine, constants, card or NO_CARD, _degrees(case), context)
+    return Run(case, found, engine, constants, card or NO_CARD, degrees, context)
 
 
 def _degrees(case: Case) -> Degrees:
