@@ -61,6 +61,8 @@ class Engine:
     """False for one that is planned for, and that this version of the program does not start."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
+    experts_on_host: bool = False
+    """It keeps the experts of a mixture in host memory and everything else on one card."""
     refuses: Callable[[Load], str] = refuses_nothing
     """Why it cannot run this at all: kernels that are not there, degrees that do not divide; empty when it can."""
     usage: Callable[[Load], Usage] | None = None

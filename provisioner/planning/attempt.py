@@ -48,6 +48,8 @@ class Attempt:
     served: Served | None = None
     ground: Ground | None = None
     """The machine as this engine may use it, where it is not the embedded one."""
+    kv_tokens: int = 0
+    """What the cache holds, where neither a need nor a pool tells."""
 
     @property
     def label(self) -> str:

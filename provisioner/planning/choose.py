@@ -10,12 +10,15 @@ from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.engines import engines_for
 from provisioner.planning.held import try_held
+from provisioner.planning.hosted import try_hosted
 from provisioner.planning.served import try_served
 from provisioner.planning.stock import is_path
 
 DEFAULT_CONTEXT = 8192
 CUSTOM_CONCURRENCY = 2
 AUTO = "auto"
+WIDE = ("f16", "bf16", "f32")
+"""Twice the bytes of 8 bits for answers that nobody tells apart: on processors only when asked for."""
 
 
 def choose(scene: Scene) -> Choice:
@@ -68,6 +71,8 @@ def _attempts(scene: Scene, profile: Profile) -> Iterator[Attempt]:
 
 
 def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
+    if engine.experts_on_host:
+        return try_hosted(scene, profile, rung, engine)
     return (try_held if engine.usage is None else try_served)(scene, profile, rung, engine)
 
 
@@ -99,16 +104,20 @@ def _custom(scene: Scene) -> Profile:
     wish = scene.wish
     model = wish.model or ""
     base = scene.catalog.profile(wish.profile) if wish.profile != AUTO else None
-    precisions = [wish.precision or "as in the file"]
+    precisions = on_host = [wish.precision or "as in the file"]
     trained = 0
     if not is_path(model):
         entry = scene.catalog.model(model)
         checkpoints = [one.precision for one in sorted(entry.checkpoints, key=lambda one: -one.bytes)]
         offers = [one.precision for one in sorted(entry.gguf, key=lambda one: -one.bytes)]
         precisions = [wish.precision] if wish.precision else [*checkpoints, *offers] or ["q4_k_m"]
+        on_host = precisions if wish.precision else [one for one in offers if one not in WIDE] or ["q4_k_m"]
         trained = entry.context
     context = min(base.ladder[0].context if base else DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
-    ladder = tuple(Rung(precision, context, place) for place in ("device", "host") for precision in precisions)
+    ladder = (
+        *(Rung(precision, context, "device") for precision in precisions),
+        *(Rung(precision, context, "host") for precision in on_host),
+    )
     return Profile(
         name=base.name if base else "custom",
         title=model,

@@ -36,7 +36,7 @@ def _starts(engine: Engine, scene: Scene) -> bool:
 
 def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     """Whether weights of this precision exist in a format of the engine, and it can lie where the step wants it."""
-    if rung.placement != "device" and engine.usage is not None:
+    if (rung.placement != "device" and engine.usage is not None) or (rung.placement != "split" and engine.experts_on_host):
         return False
     if is_path(profile.model):
         return "gguf" in engine.formats

@@ -52,7 +52,7 @@ def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
     rate = attempt.speed
     if attempt.served is not None:
         return _served(scene, attempt)
-    if attempt.need is None:
+    if attempt.need is None and not attempt.kv_tokens:
         return None
     basis = f"{rate.basis}; one user in {ratio} waits for an answer" if rate else "bandwidth unknown"
     speed = _rounded(rate.tokens_per_second) if rate else None

@@ -135,6 +135,10 @@ def _model(attempt: Attempt) -> ModelChoice | None:
     )
 
 
+def _cache_of(attempt: Attempt) -> int:
+    return sum(budget.kv_cache_bytes for budget in (attempt.fit.budgets if attempt.fit else ()))
+
+
 def _parallel(attempt: Attempt) -> Parallel:
     if attempt.served is None:
         return Parallel()
@@ -161,6 +165,6 @@ def _memory(attempt: Attempt) -> MemoryBudget | None:
         load, pool = attempt.served.load, attempt.served.pool
         return MemoryBudget(attempt.fit.budgets, load.kv_bytes_per_token, pool.tokens, used, weights + RELEASE_BYTES,
                             pool.low_tokens, pool.high_tokens)  # fmt: skip
-    each = attempt.need.kv_bytes_per_token if attempt.need else 0
-    tokens = attempt.rung.context * attempt.slots
+    each = attempt.need.kv_bytes_per_token if attempt.need else _cache_of(attempt) // max(1, attempt.kv_tokens)
+    tokens = attempt.kv_tokens or attempt.rung.context * attempt.slots
     return MemoryBudget(attempt.fit.budgets, each, tokens, used, weights + RELEASE_BYTES, tokens, tokens)

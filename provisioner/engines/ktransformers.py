@@ -1,0 +1,44 @@
+"""KTransformers (kt-kernel with its own SGLang): the experts of a mixture in host memory, everything else on one card."""
+
+from collections.abc import Mapping
+
+from provisioner.engines._flags import rendered
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Engine
+
+OPTIONS = ("kt-method", "kt-cpuinfer", "kt-threadpool-count", "kt-num-gpu-experts", "mem-fraction-static")
+
+
+def command(service: Service) -> list[str]:
+    """SGLang's arguments with `--kt-*` among them (kt-kernel 0.7.2)."""
+    return [
+        "--model-path", service.model_path,
+        "--kt-weight-path", service.model_path,
+        "--served-model-name", service.model_name,
+        "--host", service.host,
+        "--port", str(service.port),
+        "--context-length", str(service.context),
+        "--max-running-requests", str(service.slots),
+        *rendered(service.options, OPTIONS, ()),
+    ]  # fmt: skip
+
+
+def environment(_service: Service) -> Mapping[str, str]:
+    return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+
+
+ENGINE = Engine(
+    name="ktransformers",
+    title="KTransformers",
+    formats=("gguf",),
+    command=command,
+    environment=environment,
+    health_path="/health",
+    context_path="/v1/models",
+    context_field=("data", "0", "max_model_len"),
+    options=OPTIONS,
+    program=("python3", "-m", "sglang.launch_server"),
+    targets=("docker",),
+    starts=False,
+    experts_on_host=True,
+)
