@@ -113,10 +113,17 @@ def _context(service: Service, key: str | Unknown, seconds: float) -> int | Unkn
     for name in engine.context_field:
         if isinstance(document, Unknown):
             return document
-        document = document.get(name) if isinstance(document, dict) else None
+        document = _inside(document, name)
     if isinstance(document, int):
         return document
     return document if isinstance(document, Unknown) else Unknown(f"{engine.context_path} does not tell the context")
+
+
+def _inside(document: Json, name: str) -> Json:
+    """What an answer has under a name, or in a list at a place."""
+    if isinstance(document, list) and name.isdigit():
+        return document[int(name)] if int(name) < len(document) else None
+    return document.get(name) if isinstance(document, dict) else None
 
 
 def _document(service: Service, path: str, key: str | Unknown, seconds: float) -> Json | Unknown:

@@ -41,7 +41,8 @@ def read(engine: Engine, plugin: Plugin, options: Mapping[str, str]) -> dict[str
 
 
 def as_said(seen: object) -> str:
-    return str(seen[0] if isinstance(seen, list) else seen).lower()
+    value = seen[0] if isinstance(seen, list) else seen
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).lower()
 
 
 def test_what_is_always_said_to_vllm(engine: Engine) -> None:

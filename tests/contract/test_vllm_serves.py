@@ -6,20 +6,20 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from provisioner.engines.vllm import ENGINE
+from provisioner.model.facts import Unknown
 from provisioner.model.load import Degrees
-from provisioner.model.plan import Service
+from provisioner.model.plan import Completion, Service
+from provisioner.phases.observe import observe
 from provisioner.planning import kv
 from provisioner.weights.hfconfig import geometry_of_config
+from provisioner.world import probe
 from tests.bed.engine import Engine
 from tools.engines import vllm_environment
 
@@ -30,13 +30,14 @@ KEY = "a-key-of-the-tests"
 SECONDS = 240
 
 
-def service(folder: Path, tensor: int) -> Service:
+def service(folder: Path, tensor: int, key_file: Path) -> Service:
+    key_file.write_text(f"{KEY}\n")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return Service(
         name="llm", engine="vllm", argv=(), env={}, host="127.0.0.1", port=port, model_name="tiny", model_path=str(folder),
-        context=1024, slots=4, cpus=None, numa_nodes=None, memory_max_bytes=None, key_file="", health_path="/health",
+        context=1024, slots=4, cpus=None, numa_nodes=None, memory_max_bytes=None, key_file=str(key_file), health_path="/health",
         ready_seconds=SECONDS, first_token_seconds=30,
         options={"tensor-parallel-size": str(tensor), "kv-cache-memory-bytes": str(POOL), "enforce-eager": "true"},
     )  # fmt: skip
@@ -65,26 +66,10 @@ def serving(planned: Service, log: Path) -> Iterator[None]:
 
 def wait_for(planned: Service, server: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
+    while isinstance(probe.get(planned, planned.health_path, None, 5), Unknown):
         assert server.poll() is None, log.read_text()[-3000:]
-        try:
-            get(planned, ENGINE.health_path)
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    pytest.fail(f"it does not serve after {SECONDS} s\n{log.read_text()[-3000:]}")
-
-
-def get(planned: Service, path: str, body: dict[str, Any] | None = None, key: str = KEY) -> str:
-    request = urllib.request.Request(
-        f"http://{planned.host}:{planned.port}{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        text: str = answer.read().decode()
-        return text
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.5)
 
 
 @pytest.mark.parametrize(("name", "tensor"), [("moe", 1), ("one-kv-head", 2)])
@@ -92,18 +77,17 @@ def test_it_serves_as_planned(engine: Engine, tmp_path: Path, name: str, tensor:
     if tensor > len(os.sched_getaffinity(0)):
         pytest.skip(f"{tensor} ranks need as many cores")
     folder = engine.model(name)
-    planned = service(folder, tensor)
+    planned = service(folder, tensor, tmp_path / "llm.key")
     log = tmp_path / "vllm.log"
     with serving(planned, log):
-        question = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
-        answer = json.loads(get(planned, "/v1/chat/completions", question))
-        models = json.loads(get(planned, ENGINE.context_path))
-        metrics = get(planned, "/metrics")
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            get(planned, "/v1/models", key="another")
-    assert answer["usage"]["completion_tokens"] > 0
-    assert models["data"][0]["max_model_len"] == planned.context
-    agrees(folder, tensor, log.read_text(), metrics)
+        (seen,) = observe((planned,), ()).services
+        metrics = probe.get(planned, "/metrics", None, 30)
+    assert (seen.health, seen.models, seen.context) == (200, ("tiny",), planned.context)
+    assert isinstance(seen.completion, Completion)
+    assert (seen.completion.status, seen.completion.tokens > 0) == (200, True)
+    assert (seen.status_without_key, seen.status_with_wrong_key) == (401, 401)
+    assert not isinstance(metrics, Unknown)
+    agrees(folder, tensor, log.read_text(), metrics.body.decode())
 
 
 def agrees(folder: Path, tensor: int, log: str, metrics: str) -> None:
