@@ -5,6 +5,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Scene
 from provisioner.planning.checkpoints import checkpoint_of
+from provisioner.planning.folders import folder_named
 from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path
 
@@ -36,10 +37,13 @@ def _starts(engine: Engine, scene: Scene) -> bool:
 
 def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     """Whether weights of this precision exist in a format of the engine, and it can lie where the step wants it."""
-    if (rung.placement != "device" and engine.usage is not None) or (rung.placement != "split" and engine.experts_on_host):
+    if (rung.placement != "device" and engine.usage is not None) or (
+        rung.placement != "split" and engine.experts_on_host
+    ):
         return False
     if is_path(profile.model):
-        return "gguf" in engine.formats
+        held = folder_named(profile.model, scene.shelf) is not None
+        return ("safetensors" if held else "gguf") in engine.formats
     entry = scene.catalog.model(profile.model)
     if "gguf" in engine.formats and entry.offer(rung.precision):
         return True

@@ -61,7 +61,7 @@ def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
 
 def _served(scene: Scene, attempt: Attempt) -> Capacity | None:
     served = attempt.served
-    if served is None:
+    if served is None or attempt.problem:
         return None
     found = of_served(scene, attempt)
     if isinstance(found, str):

@@ -14,6 +14,14 @@ DEVICE_RESERVE = 256 * MIB
 """Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
 
 
+MAKERS = {
+    "nvidia": "NVIDIA", "amd": "AMD", "ascend": "Huawei Ascend", "hygon": "Hygon", "kunlun": "Kunlunxin", "intel": "Intel",
+    "apple": "Apple", "metax": "MetaX",
+}  # fmt: skip
+
+INTEGRATED = ("amd", "intel")
+"""Makers whose devices without memory of their own sit in processors: what they compute, the processors do as well."""
+
 EMBEDDED = ("nvidia",)
 """Makers whose cards the embedded engine has a build for."""
 
@@ -85,9 +93,15 @@ def usable_cards(facts: HostFacts) -> tuple[tuple[Accelerator, ...], tuple[tuple
     return tuple(good), tuple(bad)
 
 
+def _integrated(card: Accelerator) -> bool:
+    return card.shares_host_memory and card.vendor in INTEGRATED
+
+
 def _unfit(card: Accelerator) -> str:
     if card.problem:
         return f"{card.name}: {card.problem}"
+    if _integrated(card):
+        return f"{card.name} is part of the processor and has no memory of its own"
     if card.mig is not None and card.mig.enabled:
         return f"{card.name} is cut into MIG instances"
     if isinstance(card.memory_bytes, Unknown):
@@ -125,6 +139,8 @@ def _devices(facts: HostFacts, vendors: tuple[str, ...]) -> tuple[Devices, tuple
     unusable: list[tuple[str, str]] = []
     for vendor, found in facts.accelerators.items():
         for accelerator in () if isinstance(found, Unknown) else found:
+            if _integrated(accelerator):
+                continue
             name = f"{vendor}:{accelerator.index}"
             room = _device_room(name, accelerator, vendors)
             if isinstance(room, Room):
@@ -164,10 +180,19 @@ def _blocker(
     if unusable:
         told = "; ".join(_grouped(unusable))
         return Finding("accelerator-usable", "error", told, fix=f"mend the device, {host_only}")
-    asked = facts.accelerators.get("nvidia", ())
-    if isinstance(asked, Unknown) and _nvidia_on_the_bus(facts):
-        message = f"an NVIDIA device is on the bus, but the driver does not answer: {asked.reason}"
-        return Finding("accelerator-usable", "error", message, fix=f"install or repair the NVIDIA driver, {host_only}")
+    return _silent(facts, host_only)
+
+
+def _silent(facts: HostFacts, host_only: str) -> Finding | None:
+    """A device that is seen and does not answer is not the same as none."""
+    for vendor, asked in facts.accelerators.items():
+        if not isinstance(asked, Unknown) or (vendor == "nvidia" and not _nvidia_on_the_bus(facts)):
+            continue
+        title = MAKERS.get(vendor, vendor)
+        message = f"a device of {title} is on the bus, but its driver does not answer: {asked.reason}"
+        return Finding(
+            "accelerator-usable", "error", message, fix=f"install or repair the driver of {title}, {host_only}"
+        )
     return None
 
 

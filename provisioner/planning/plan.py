@@ -23,8 +23,10 @@ from provisioner.planning.changes import cheapest_changes
 from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, survey
+from provisioner.planning.names import find_model, lookup
 from provisioner.planning.service import decisions_of, services_of
 from provisioner.planning.settings import Wish, wish_of
+from provisioner.planning.stock import is_path
 
 RELEASE_BYTES = 64 * MIB
 """Rendered files, the state's database and logs, which are rotated."""
@@ -34,15 +36,30 @@ def make_plan(
     spec: Spec, facts: HostFacts, catalog: Catalog, shelf: Shelf, place: Place, in_force: Plan | None = None
 ) -> Plan:
     """`in_force` is the plan of what runs now: `auto` stays with its tier."""
-    wish = wish_of(_kept(spec, in_force))
+    wish = _named(wish_of(_kept(spec, in_force)), catalog)
     ground = survey(facts)
     scene = Scene(wish, facts, ground, catalog, shelf)
     choice = choose(scene)
     if not choice.fits and wish.profile != spec.profile:
-        scene = replace(scene, wish=wish_of(spec))
+        scene = replace(scene, wish=_named(wish_of(spec), catalog))
         choice = choose(scene)
     plan = _outline(scene, choice)
     return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice)
+
+
+def _named(wish: Wish, catalog: Catalog) -> Wish:
+    """The catalog's own id for a model that was called by another of its names; what has files of its own keeps its name."""
+    if wish.model is None or wish.model in catalog.models or wish.model.startswith("/"):
+        return wish
+    found = lookup(catalog, wish.model)
+    if found is None:
+        return wish if is_path(wish.model) else replace(wish, model=find_model(catalog, wish.model).entry.id)
+    return replace(
+        wish,
+        model=found.entry.id,
+        precision=wish.precision or found.precision,
+        known_as=wish.model if found.alias else "",
+    )
 
 
 def _kept(spec: Spec, in_force: Plan | None) -> Spec:

@@ -109,7 +109,46 @@ def _concurrency(scene: Scene, attempt: Attempt) -> Decision:
 
 def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
     """What a person should know of a plan that fits."""
-    return (*_slow(choice.attempt), *_assumed(scene))
+    attempt = choice.attempt
+    return (
+        *_slow(attempt),
+        *_tight(attempt),
+        *_assumed(scene),
+        *_another_name(scene, attempt),
+        *_only_planned(scene, attempt),
+    )
+
+
+def _tight(attempt: Attempt) -> tuple[Finding, ...]:
+    """The engine has the last word: in the worst of its own overhead that was seen, it would not start."""
+    served = attempt.served
+    if served is None or served.pool.low_tokens >= attempt.rung.context:
+        return ()
+    pool = served.pool
+    told = (
+        f"tight: {pool.low_tokens:,} to {pool.high_tokens:,} tokens of cache, as much as the engine takes for itself, "
+        f"and {attempt.rung.context:,} are needed for one full request"
+    )
+    return (Finding("tight", "warning", told, fix="a smaller `--context`, a weaker `--precision`, or more devices"),)
+
+
+def _another_name(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    """Weights must be those that were meant, and a plan needs only their shape."""
+    if not scene.wish.known_as or attempt.subject is None:
+        return ()
+    told = f"`{scene.wish.known_as}` has the shape of {attempt.subject.title}, and may be other weights"
+    fix = f"name it `--model {attempt.subject.id}`, or bring the files that you mean: `--model FILE`"
+    return (Finding("other-weights", "error" if attempt.engine.starts else "note", told, fix=fix),)
+
+
+def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    if attempt.engine.starts:
+        return ()
+    target = scene.wish.target or attempt.engine.targets[0]
+    told = f"planned only: this version does not start {attempt.engine.title} on target `{target}`"
+    return (
+        Finding("planned-only", "note", told, fix="`provision up --engine llamacpp` serves with the embedded engine"),
+    )
 
 
 def _slow(attempt: Attempt) -> tuple[Finding, ...]:

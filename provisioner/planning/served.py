@@ -16,6 +16,7 @@ from provisioner.planning.budget import Fit, binding
 from provisioner.planning.devices import card_of, link_of
 from provisioner.planning.estimate import of_served, speed_of
 from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
+from provisioner.planning.folders import from_folder
 from provisioner.planning.ground import Room
 from provisioner.planning.layouts import Layout, Site, layouts
 from provisioner.planning.pool import Pool, pool, tightest
@@ -41,9 +42,12 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     cards = tuple(card for card in scene.ground.cards if card.vendor in engine.vendors)
     if not cards:
         return replace(empty, problem=_no_card(scene, engine))
-    subject = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
+    subject = _subject(scene, profile, rung)
     if isinstance(subject, str):
         return replace(empty, problem=subject)
+    if stock.is_path(profile.model):
+        longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
+        rung = replace(rung, precision=subject.precision, context=longest)
     problem = stock.beyond_training(rung, subject)
     if problem:
         return replace(empty, subject=subject, problem=problem)
@@ -55,6 +59,16 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
         if nearest is None or short(attempt) < short(nearest):
             nearest = attempt
     return nearest or replace(empty, subject=subject, problem=_refused(asked, cards))
+
+
+def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
+    if not stock.is_path(profile.model):
+        return stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
+    subject = from_folder(profile.model, scene.shelf)
+    wanted = scene.wish.precision
+    if isinstance(subject, Subject) and wanted and subject.precision != wanted:
+        return f"{profile.model} holds {subject.precision}, not {wanted}"
+    return subject
 
 
 def short(attempt: Attempt) -> float:

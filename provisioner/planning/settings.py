@@ -34,6 +34,8 @@ class Wish:
     port: int
     threads: int | None
     users_per_request: int = USERS_PER_REQUEST
+    known_as: str = ""
+    """What the operator called the model, where that may be other weights of the same shape."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Whole-number fields of the service that were set by name."""
     cpus: str | None = None

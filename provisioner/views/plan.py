@@ -222,6 +222,8 @@ def _shown_by(change: Change) -> str:
 def action_lines(planned: Planned, look: Look) -> list[str]:
     if planned.plan.verdict != "fits":
         return []
+    if not planned.actions and any(one.id == "planned-only" for one in planned.plan.findings):
+        return []
     if not planned.actions:
         said = wrapped("Nothing is left to do: everything stands as planned", look.width)
         return [look.paint(line, "bold") for line in said]
