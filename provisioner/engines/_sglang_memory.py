@@ -7,7 +7,6 @@ guesses from the card, the length of a prefill chunk and the degrees (0.5.23 srt
 from provisioner.engines._constants import GIB, amount, constant
 from provisioner.model.load import Amount, Load, Usage
 
-MIB = 1 << 20
 LEAST_CHUNK = 2048
 
 
@@ -34,19 +33,26 @@ def _budget(load: Load) -> Amount:
 
 
 def reserve_bytes(load: Load) -> tuple[int, str]:
-    """Its own estimate for activations, graphs and the parallel parts."""
-    fixed = constant(load, "reserve_share")
-    if fixed.value:
-        return int(load.card.total_bytes * fixed.value), f"{1 - fixed.value:g} of the device by default, {fixed.source}"
+    """Its own estimate for activations, graphs, the parallel parts and a drafter: three rules in turn, by release."""
+    share, flat = constant(load, "reserve_share"), constant(load, "reserve_gib")
+    if share.value:
+        return int(load.card.total_bytes * share.value), f"{1 - share.value:g} of the device by default, {share.source}"
+    ranks = load.degrees.tensor * load.degrees.pipeline
+    gib = flat.value or _parts_gib(load)
+    gib += constant(load, "reserve_rank_gib").value * ranks
+    gib = max(gib, constant(load, "least_reserve_gib").value)
+    gib += constant(load, "reserve_drafting_gib").value * load.drafting
+    return int(gib * GIB), f"all but the engine's own reserve for activations and graphs, {flat.source}"
+
+
+def _parts_gib(load: Load) -> float:
+    """1.5 MiB for each token of a prefill chunk, 2 for each request of the largest captured batch, and a little for metadata."""
     chunk = int(constant(load, "prefill_chunk").value)
-    batch = int(constant(load, "graph_batch").value)
-    degrees = load.degrees
-    mib = 512 + max(chunk, LEAST_CHUNK) * 1.5 + degrees.tensor * degrees.pipeline / 8 * 1024
+    mib = 512 + max(chunk, LEAST_CHUNK) * 1.5
     if not load.eager:
-        mib += batch * 2 + _prefill_graphs(load, chunk)
-    least = constant(load, "least_reserve_gib")
-    size = max(int(mib * MIB), int(least.value * GIB))
-    return size, f"all but the engine's own reserve for activations and graphs, {least.source}"
+        mib += constant(load, "graph_batch").value * 2
+        mib += _prefill_graphs(load, chunk) * constant(load, "prefill_graphs").value
+    return mib / 1024
 
 
 def _prefill_graphs(load: Load, chunk: int) -> float:

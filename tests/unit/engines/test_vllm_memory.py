@@ -103,6 +103,23 @@ def test_sglang_leaves_its_own_reserve_out(card: Card, tensor: int, reserve_mib:
     assert reserve / (1 << 20) == pytest.approx(reserve_mib, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("card", "tensor", "version", "reserve_gib"),
+    [
+        pytest.param(H100, 4, "0.5.2", 9.5 + 4 / 2, id="four H100 in 0.5.2"),
+        pytest.param(L40S, 1, "0.4.8", 9.5 + 1 / 2, id="one L40S in 0.4.8"),
+        pytest.param(T4, 2, "0.5.2", 2.8 + 2 / 10, id="two T4 in 0.5.2"),
+        pytest.param(H100, 1, "0.5.6", (512 + 8192 * 1.5 + 128 + 256 * 2) / 1024, id="one H100 in 0.5.6"),
+    ],
+)
+def test_sglang_reckoned_its_reserve_otherwise_before(
+    card: Card, tensor: int, version: str, reserve_gib: float
+) -> None:
+    one = load("qwen3-32b", version, card, Degrees(tensor=tensor), engine="sglang")
+    reserve = card.total_bytes - usage(one, SGLANG).budget.bytes
+    assert reserve / GIB == pytest.approx(reserve_gib, abs=0.001)
+
+
 def test_older_sglang_takes_a_fraction_by_the_degree() -> None:
     for tensor, share in ((1, 0.88), (2, 0.87), (4, 0.85), (8, 0.81), (16, 0.79)):
         one = load("qwen3-32b", "0.4.6", H100, Degrees(tensor=tensor), engine="sglang")
