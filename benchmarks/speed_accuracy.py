@@ -93,7 +93,9 @@ def _first_token(copies: Copies, work: Work) -> Expected:
 
 
 def _work(case: Case) -> tuple[Work, str]:
-    told = " ".join(str(part) for part in (case["result"].get("workload", ""), case.get("notes", ""), case["source"]))
+    told = " ".join(
+        str(part) for part in (case["result"].get("workload", ""), case.get("notes", ""), case.get("source", ""))
+    )
     lengths = re.search(r"(\d+) in ?/ ?(?:<=)?(\d+) out", told)
     if lengths:
         return Work(int(lengths[1]), int(lengths[2])), ""

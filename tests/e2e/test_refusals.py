@@ -93,7 +93,7 @@ WORDS = [
     (("--profile", "\udcff\udcfe"), 2, ("unknown profile",)),
     (("--profil", "demo"), 2, ("`--profil` is not an option", "did you mean `--profile`")),
     (("--profile",), 2, ("`--profile` needs a value",)),
-    (("--engine", "vlm"), 2, ("unknown engine `vlm`", "llamacpp")),
+    (("--engine", "vlm"), 2, ("unknown engine `vlm`", "did you mean `vllm`?")),
     (("--target", "sytemd"), 2, ("unknown target `sytemd`", "did you mean `systemd`?")),
     (("--precision", "q4km"), 3, ("no GGUF of provision demo as q4km is known (known: f16)", "--precision f16")),
     (("--model", "qwen3-8bb"), 2, ("unknown model `qwen3-8bb`", "did you mean `qwen3-8b`")),

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.catalog import Catalog, load_catalog
+from provisioner.catalog import Catalog, load_catalog, plugin_names
 from provisioner.cli import parse, split
 from provisioner.commands import COMMANDS, load
 from provisioner.loading import KEYS, load_spec
+from provisioner.model.load import Degrees
 from provisioner.model.spec import Rung
-from provisioner.planning import sizing
+from provisioner.planning import kv, sizing
 from provisioner.planning.amounts import size
 from provisioner.planning.settings import KEYS as SETTINGS
 from provisioner.planning.settings import engine_named, wish_of
-from provisioner.planning.stock import ROUNDED
+from provisioner.planning.stock import ROUNDED, Subject, from_checkpoint
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs/reference/commands.md"
@@ -33,6 +34,7 @@ CHINESE = {
 }
 """English page and its Chinese twin."""
 
+ENGINES = plugin_names("provisioner.engines")
 TIERS = ("demo", "lite", "basic", "plus", "standard", "pro", "flagship")
 FROM_HERE = "<!-- from the catalog"
 STARTS = ("provision", ".venv/bin/provision", "python -m provisioner")
@@ -89,7 +91,7 @@ def test_every_command_line_is_one_that_the_program_understands(page: str, line:
     if not ({"--help", "--version"} & set(rest)):
         arguments = parse(verb or "up", load(verb or "up"), rest)
         for key in arguments.pairs("set"):
-            assert key in SETTINGS or key.removeprefix("engine.") in engine_named("llamacpp").options, key
+            assert key in SETTINGS or key in {flag for engine in ENGINES for flag in flags_of(engine)}, key
 
 
 def test_command_lines_are_found_in_both_languages() -> None:
@@ -112,9 +114,13 @@ def test_every_relative_link_resolves(page: Path) -> None:
     assert [target for target in local if not (page.parent / target).exists()] == []
 
 
+def flags_of(engine: str) -> set[str]:
+    return {f"engine.{flag}" for flag in engine_named(engine).options}
+
+
 def first_cells(page: Path, heading: str) -> set[str]:
     """The words between backticks in the first column of the table below a heading."""
-    section = page.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = page.read_text().split(f" {heading}\n")[1].split("\n##")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {word for cell in rows for word in cell.split("`")[1::2]}
 
@@ -127,9 +133,14 @@ def first_cells(page: Path, heading: str) -> set[str]:
     ],
 )
 def test_the_tables_name_every_key_and_setting_and_no_other(page: str, keys: str, settings: str) -> None:
-    options = {f"engine.{option}" for option in engine_named("llamacpp").options}
     assert first_cells(ROOT / page, keys) == set(KEYS)
-    assert first_cells(ROOT / page, settings) == {*SETTINGS, *options}
+    assert first_cells(ROOT / page, settings) == set(SETTINGS)
+
+
+@pytest.mark.parametrize("page", ["docs/reference/configuration.md", "docs/zh/reference/configuration.md"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_s_table_names_every_flag_and_no_other(page: str, engine: str) -> None:
+    assert first_cells(ROOT / page, f"`{engine}`") == flags_of(engine)
 
 
 def test_the_example_file_loads_and_means_something() -> None:
@@ -184,14 +195,29 @@ def profile(catalog: Catalog, tier: str) -> Iterator[str]:
     yield f"## {tier}: {wanted.title}\n"
     yield wanted.purpose
     yield f"Model `{model.id}` ({model.title}), {wanted.concurrency} requests at a time.\n"
-    yield "| step | context | placement | weights | cache | needed on the card | on the host |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| step | files | context | placement | weights | cache | needed on the card | on the host |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for rung in wanted.ladder:
         yield row(catalog, wanted.model, rung, wanted.concurrency)
     yield ""
 
 
 def row(catalog: Catalog, model: str, rung: Rung, slots: int) -> str:
+    entry = catalog.model(model)
+    checkpoint = from_checkpoint(entry, rung.precision) if rung.placement == "device" else ""
+    cells = shared(checkpoint, rung, slots) if isinstance(checkpoint, Subject) else held(catalog, model, rung, slots)
+    return f"| {' | '.join((rung.precision, *cells))} |"
+
+
+def shared(subject: Subject, rung: Rung, slots: int) -> tuple[str, ...]:
+    """Of engines that fill what they get with cache: the least that all cards have to hold together."""
+    cache = kv.bytes_per_token(subject.geometry, Degrees()) * rung.context * slots
+    least = f"more than {size(subject.weights_bytes + cache)}"
+    return ("safetensors", str(rung.context), rung.placement, size(subject.weights_bytes), size(cache), least, "–")
+
+
+def held(catalog: Catalog, model: str, rung: Rung, slots: int) -> tuple[str, ...]:
+    """Of engines that take what is needed and no more."""
     entry = catalog.model(model)
     offer = entry.offer(rung.precision)
     assert offer is not None, (model, rung)
@@ -202,5 +228,4 @@ def row(catalog: Catalog, model: str, rung: Rung, slots: int) -> str:
         rung.placement, "–"
     )
     on_host = {"host": size(model_bytes + need.process_bytes), "split": "the rest"}.get(rung.placement, "–")
-    cells = (rung.precision, str(rung.context), rung.placement, size(weights), size(need.kv_bytes), on_card, on_host)
-    return f"| {' | '.join(cells)} |"
+    return ("GGUF", str(rung.context), rung.placement, size(weights), size(need.kv_bytes), on_card, on_host)
