@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from provisioner.catalog import Catalog, load_catalog, plugin_names
@@ -19,6 +20,7 @@ from provisioner.planning.amounts import size
 from provisioner.planning.settings import KEYS as SETTINGS
 from provisioner.planning.settings import engine_named, wish_of
 from provisioner.planning.stock import ROUNDED, Subject, from_checkpoint
+from tests.program import run
 
 ROOT = Path(__file__).parents[2]
 GENERATED = ROOT / "docs/reference/commands.md"
@@ -173,6 +175,21 @@ def test_schemas_are_named_for_the_index() -> None:
     for schema in folder.glob("*.schema.json"):
         assert f"({schema.name})" in index
         assert json.loads(schema.read_text())
+
+
+def test_a_comparison_keeps_its_schema_and_each_of_its_plans_the_schema_of_plans() -> None:
+    ran = run("plan", "--hardware", "4 cores, 8 GiB", "--compare", "demo", "--compare", "pro", "--json")
+    told = json.loads(ran.out)
+    jsonschema.Draft202012Validator(schema("comparison")).validate(told)
+    assert [one["name"] for one in told["plans"]] == ["demo", "pro"]
+    for one in told["plans"]:
+        jsonschema.Draft202012Validator(schema("plan")).validate(one["plan"])
+
+
+def schema(name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads((ROOT / f"docs/reference/{name}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(found)
+    return found
 
 
 def test_the_profiles_page_is_the_catalog() -> None:
