@@ -43,9 +43,9 @@ def _precision(plan: Plan) -> str:
 def _spread(plan: Plan) -> str:
     spread = plan.parallel
     parts = (
-        (spread.replicas, "×"), (spread.tensor, "TP"), (spread.pipeline, "PP"), (spread.data, "DP"),
+        (spread.replicas, "copies"), (spread.tensor, "TP"), (spread.pipeline, "PP"), (spread.data, "DP"),
     )  # fmt: skip
-    told = [f"{amount} {sign}" if sign == "×" else f"{sign} {amount}" for amount, sign in parts if amount > 1]
+    told = [f"{amount} {sign}" if sign == "copies" else f"{sign} {amount}" for amount, sign in parts if amount > 1]
     return " ".join([*told, *([f"{spread.nodes} nodes"] if spread.nodes > 1 else [])]) or "one device"
 
 
