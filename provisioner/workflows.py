@@ -150,6 +150,7 @@ def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0
 def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: Progress) -> Outcome:
     """Bring the weights, put the release to work and prove it; heal it where it stands and does not answer."""
     from provisioner.phases.enforce import Change, clear, enforce, heal
+    from provisioner.phases.learn import learn
     from provisioner.phases.prepare import bring_weights
     from provisioner.phases.run import Run
     from provisioner.world.execute import Executor
@@ -168,7 +169,7 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
     new_keys = [action.path for action in ground.puts if isinstance(action, MakeKey)]
     change = Change(run, release, ground.plan, ground.facts, ground.standing, targets(), place)
     applied, observed, findings = put(change)
-    outcome = _outcome(ground, applied, observed, findings, None)
+    outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
     return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
 
 
@@ -243,6 +244,7 @@ def _kept(place: Place) -> tuple[str, ...]:
 def rollback(state_dir: str, to: str | None, progress: Progress = QUIET, wait: float = 0.0) -> RolledBackTo:
     """Execute an older release again, prove it, and keep it."""
     from provisioner.phases.enforce import Change, enforce
+    from provisioner.phases.learn import learn
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import load, load_plan, survey
@@ -268,7 +270,7 @@ def rollback(state_dir: str, to: str | None, progress: Progress = QUIET, wait: f
         run = Run("rollback", digest, store, Executor(place, store, progress), progress)
         change = Change(run, release, plan, facts, standing, targets(), place)
         applied, _, findings = enforce(change)
-        return RolledBackTo(digest, previous, applied, Report(findings, 0))
+        return RolledBackTo(digest, previous, applied, Report((*findings, *learn(plan, store, place)), 0))
 
 
 def _earlier(good: tuple[str, ...], folders: frozenset[str], current: str | None, to: str | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from provisioner.model.facts import Unknown
+from provisioner.model.learned import Reckoned
 from provisioner.model.record import dataclass, field
 
 
@@ -168,6 +169,8 @@ class Plan:
     binding: str
     cheapest_changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    reckoned: tuple[Reckoned, ...] = ()
+    """The memory part by part, by the arithmetic and as corrected: what the engine says after its start is held against it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
 def _observe(service: Service, keeper: int | None) -> ServiceObserved:
     pid = processes.engine_of(keeper) if keeper is not None else None
     state = processes.state_of(pid) if pid is not None else None
-    key = _read_key(service.key_file)
+    key = read_key(service.key_file)
     first = min(service.first_token_seconds, STOPPED_PATIENCE) if state in ("T", "t") else service.first_token_seconds
     patience = min(probe.PATIENCE, first)
     answers = _together(
@@ -144,7 +144,8 @@ def _completion(service: Service, key: str | Unknown, first: float) -> Completio
     return key if isinstance(key, Unknown) else probe.complete(service, key, first, first + TAIL_SECONDS)
 
 
-def _read_key(path: str) -> str | Unknown:
+def read_key(path: str) -> str | Unknown:
+    """The key of a service, from its own file."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.readline().strip() or Unknown(f"the key file {path} is empty")

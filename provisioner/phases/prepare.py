@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, RunFailed
 from provisioner.model.facts import HostFacts
+from provisioner.model.learned import Learned
 from provisioner.model.outcome import Compared
 from provisioner.model.plan import Finding, Plan, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
@@ -59,7 +60,7 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     facts = facts_here()
     books = catalog.load_catalog()
     at_hand = with_hub(spec, shelf(spec, store, place), books)
-    plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place))
+    plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place), Learned(store.residuals()))
     plan = _named_folder(plan, spec)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None

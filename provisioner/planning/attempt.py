@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from provisioner.catalog import Catalog
 from provisioner.model.facts import HostFacts
+from provisioner.model.learned import NOTHING, Learned, Reckoned
 from provisioner.model.load import Degrees, Load
 from provisioner.model.plan import Decision, Rejected
 from provisioner.model.plugins import Engine
@@ -50,6 +51,8 @@ class Attempt:
     """The machine as this engine may use it, where it is not the embedded one."""
     kv_tokens: int = 0
     """What the cache holds, where neither a need nor a pool tells."""
+    reckoned: tuple[Reckoned, ...] = ()
+    """Part by part what the memory is planned to be: what the engine says after its start is held against it."""
 
     @property
     def label(self) -> str:
@@ -88,3 +91,5 @@ class Scene:
     shelf: Shelf
     known: dict[object, object] = field(default_factory=dict)
     """Answers that do not depend on what is free or wished, kept for the further tries of one plan."""
+    learned: Learned = NOTHING
+    """What earlier starts on this machine measured."""

@@ -109,6 +109,11 @@ def _verdict(budgets: tuple[DeviceBudget, ...], split: tuple[int, ...], share: f
     return Fit(budgets, sum(split), share, short, worst.device, binding(worst), split)
 
 
+def judged(fitting: Fit, budgets: tuple[DeviceBudget, ...]) -> Fit:
+    """The same layers on the same devices, with budgets that were corrected."""
+    return _verdict(budgets, fitting.split, fitting.device_share)
+
+
 def _alike(one: DeviceBudget, other: DeviceBudget) -> bool:
     return (one.device == "host") == (other.device == "host")
 

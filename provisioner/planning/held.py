@@ -4,7 +4,7 @@ from provisioner.errors import BadInput
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
-from provisioner.planning import sizing, speed, stock
+from provisioner.planning import learning, sizing, speed, stock
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.budget import Fit, fit
 from provisioner.planning.cores import thread_count
@@ -32,7 +32,8 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
     fitting = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
     rate = _speed(scene, rung, subject, need, fitting)
     problem = fitting.problem or stock.beyond_training(rung, subject)
-    return replace(empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem)
+    tried = replace(empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem)
+    return learning.held(scene, tried)
 
 
 def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:

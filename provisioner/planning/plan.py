@@ -4,6 +4,7 @@ import shlex
 
 from provisioner.catalog import Catalog
 from provisioner.model.facts import Host, HostFacts
+from provisioner.model.learned import NOTHING, Learned
 from provisioner.model.plan import (
     Change,
     Finding,
@@ -24,6 +25,7 @@ from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, survey
 from provisioner.planning.names import find_model, lookup
+from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
 from provisioner.planning.settings import Wish, wish_of
 from provisioner.planning.stock import is_path
@@ -33,12 +35,18 @@ RELEASE_BYTES = 64 * MIB
 
 
 def make_plan(
-    spec: Spec, facts: HostFacts, catalog: Catalog, shelf: Shelf, place: Place, in_force: Plan | None = None
+    spec: Spec,
+    facts: HostFacts,
+    catalog: Catalog,
+    shelf: Shelf,
+    place: Place,
+    in_force: Plan | None = None,
+    learned: Learned = NOTHING,
 ) -> Plan:
-    """`in_force` is the plan of what runs now: `auto` stays with its tier."""
+    """`in_force` is the plan of what runs now: `auto` stays with its tier. `learned` is what earlier starts measured."""
     wish = _named(wish_of(_kept(spec, in_force)), catalog)
     ground = survey(facts)
-    scene = Scene(wish, facts, ground, catalog, shelf)
+    scene = Scene(wish, facts, ground, catalog, shelf, learned=learned)
     choice = choose(scene)
     if not choice.fits and wish.profile != spec.profile:
         scene = replace(scene, wish=_named(wish_of(spec), catalog))
@@ -84,10 +92,11 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
         memory=_memory(attempt),
         capacity=capacity_of(scene, attempt),
         services=(),
-        decisions=reasons.decisions(scene, choice),
+        decisions=(*reasons.decisions(scene, choice), *decisions_of_starts(attempt.reckoned)),
         binding=f"{attempt.profile.name}: {attempt.problem}" if attempt.problem else "",
         cheapest_changes=(),
         findings=(),
+        reckoned=attempt.reckoned,
     )
 
 

@@ -9,7 +9,7 @@ from provisioner.model.plan import DeviceBudget
 from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import Profile, Rung
-from provisioner.planning import flags, kv, sharding, stock
+from provisioner.planning import flags, kv, learning, sharding, stock
 from provisioner.planning.amounts import GIB, size
 from provisioner.planning.attempt import Attempt, Scene, Served
 from provisioner.planning.budget import Fit, binding
@@ -176,11 +176,11 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     tried = []
     for stage in range(layout.degrees.pipeline):
         load = _load(asked, layout.degrees, card, dials, stage)
-        usage = _usage(asked.engine, load)
+        usage = _usage(asked, load)
         fitted = None if dials.utilization else flags.fitted_share(card, usage)
         if fitted is not None:
             load = replace(load, utilization=fitted)
-            usage = _usage(asked.engine, load)
+            usage = _usage(asked, load)
         tried.append((pool(load, usage, dials.cache_type, dials.block), load, usage))
     found = tightest([one for one, _, _ in tried])
     load, usage = next((load, usage) for one, load, usage in tried if one is found)
@@ -193,9 +193,13 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     budgets = (*budgets, host)
     share = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
     served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, dials))
+    parts = () if problem else learning.served(
+        asked.engine, load, _told(asked.engine, load), found.kv_bytes, asked.scene.learned
+    )  # fmt: skip
     return Attempt(
-        asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, share, None, problem, served
-    )
+        asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, share, None, problem, served,
+        reckoned=parts,
+    )  # fmt: skip
 
 
 HOST_BYTES = 4 * GIB
@@ -222,7 +226,11 @@ def _without_host(asked: Asked, budgets: tuple[DeviceBudget, ...], host: DeviceB
     return replace(empty, fit=missing, problem=missing.problem)
 
 
-def _usage(engine: Engine, load: Load) -> Usage:
+def _usage(asked: Asked, load: Load) -> Usage:
+    return learning.usage(asked.engine, load, _told(asked.engine, load), asked.scene.learned)
+
+
+def _told(engine: Engine, load: Load) -> Usage:
     if engine.usage is None:
         raise ValueError(f"{engine.title} does not claim a share of its devices")
     return engine.usage(load)

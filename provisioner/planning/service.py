@@ -168,6 +168,8 @@ def memory_limit(attempt: Attempt) -> int:
         for budget in (attempt.fit.budgets if attempt.fit else ())
         if budget.device == "host"
     )
+    # By the arithmetic alone: within that limit it was measured, and another limit would start it anew.
+    host -= sum(part.bytes - part.planned_bytes for part in attempt.reckoned if part.device == "host")
     return up(host + host // 5 + 256 * MIB, MIB)
 
 

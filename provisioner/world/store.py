@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import closing as _closing
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from provisioner.documents import decode, encode
 from provisioner.errors import Refused, RunFailed
+from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
 from provisioner.model.release import HistoryEntry
 from provisioner.world import files
 
-SCHEMA = 1
+SCHEMA = 2
 FOLDERS = ("releases", "blobs", "models", "secrets", "logs")
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
@@ -32,6 +33,17 @@ CREATE TABLE hashes (
 CREATE TABLE offers (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, sha256 TEXT NOT NULL);
 INSERT INTO current VALUES (1, NULL);
 """
+ADDED = {
+    2: """
+CREATE TABLE residuals (
+    number INTEGER PRIMARY KEY, measured INTEGER NOT NULL, engine TEXT NOT NULL, version TEXT NOT NULL,
+    architecture TEXT NOT NULL, device TEXT NOT NULL, tensor INTEGER NOT NULL, component TEXT NOT NULL,
+    planned_bytes INTEGER NOT NULL, measured_bytes INTEGER NOT NULL);
+"""
+}
+"""What each later schema added to the tables above."""
+KEPT_RESIDUALS = 20
+"""Of each kind: engines, drivers and habits change, and what was measured long ago is forgotten."""
 
 
 class Store:
@@ -160,6 +172,34 @@ class Store:
         """So that what was downloaded is known again without a network."""
         self._write("INSERT OR REPLACE INTO offers VALUES (?, ?, ?)", origin, size, sha256)
 
+    def residuals(self) -> tuple[Residual, ...]:
+        """What starts on this machine measured, the oldest first; nothing in a state that is older than the table."""
+        if int(cast(int, self._rows("PRAGMA user_version")[0][0])) < 2:
+            return ()
+        rows = self._rows(
+            "SELECT engine, version, architecture, device, tensor, component, planned_bytes, measured_bytes"
+            " FROM residuals ORDER BY number"
+        )
+        return tuple(Residual(Kind(*row[:6]), *row[6:]) for row in cast(list[tuple[Any, ...]], rows))
+
+    def remember_residuals(self, found: tuple[Residual, ...]) -> None:
+        """All of one start or none; of each kind the newest stay."""
+        with _mended(self.folder), self.database:
+            for one in found:
+                kind = one.kind
+                key = (kind.engine, kind.version, kind.architecture, kind.device, kind.tensor, kind.component)
+                self.database.execute(
+                    "INSERT INTO residuals (measured, engine, version, architecture, device, tensor, component,"
+                    " planned_bytes, measured_bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (int(time.time()), *key, one.planned_bytes, one.measured_bytes),
+                )
+                self.database.execute(
+                    "DELETE FROM residuals WHERE number IN (SELECT number FROM residuals WHERE engine = ? AND version = ?"
+                    " AND architecture = ? AND device = ? AND tensor = ? AND component = ?"
+                    " ORDER BY number DESC LIMIT -1 OFFSET ?)",
+                    (*key, KEPT_RESIDUALS),
+                )
+
 
 def _entry(row: tuple[object, ...]) -> HistoryEntry:
     run, verb, started, ended, release, previous, outcome, findings = row
@@ -200,7 +240,7 @@ def _look_into(folder: str) -> sqlite3.Connection:
         # The very first run was cut off before its tables were there.
         database.close()
     nothing = sqlite3.connect(":memory:")
-    nothing.executescript(TABLES)
+    nothing.executescript(_tables(0))
     return nothing
 
 
@@ -290,10 +330,16 @@ def _prepare(folder: str) -> sqlite3.Connection:
     database = _open(path, readonly=False)
     version = 0 if fresh else _version(database, folder)
     database.execute("PRAGMA journal_mode = WAL")
-    if version == 0:
+    if version < SCHEMA:
         with database:
-            database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            database.executescript(f"BEGIN; {_tables(version)} COMMIT;")
     return database
+
+
+def _tables(version: int) -> str:
+    """What a database of this schema lacks, in one piece: a run that is cut off leaves the one or the other."""
+    added = "".join(text for since, text in ADDED.items() if since > version)
+    return f"{'' if version else TABLES} {added} PRAGMA user_version = {SCHEMA};"
 
 
 def _version(database: sqlite3.Connection, folder: str) -> int:

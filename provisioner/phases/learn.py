@@ -1,0 +1,60 @@
+"""Read back what the engines say of their memory after a start that was proved, and keep how far the plan was off."""
+
+import os
+import re
+from typing import cast
+
+from provisioner import catalog
+from provisioner.errors import UserError
+from provisioner.model.facts import Unknown
+from provisioner.model.learned import Residual
+from provisioner.model.measured import Measured
+from provisioner.model.plan import Finding, Plan, Service
+from provisioner.model.plugins import Engine, Place
+from provisioner.phases.observe import read_key
+from provisioner.planning.residuals import residuals
+from provisioner.world import probe
+from provisioner.world.store import Store
+
+LOG_BYTES = 16 << 20
+METRICS_SECONDS = 3.0
+KEEPER = re.compile(r"^\S+Z keeper: .*$", re.MULTILINE)
+"""The keeper's own lines: the last of them is where the last start begins."""
+
+
+def learn(plan: Plan, store: Store, place: Place) -> tuple[Finding, ...]:
+    """What could not be read back or kept is told, and is no reason against a release that answers."""
+    try:
+        found = tuple(one for service in plan.services for one in _of(plan, service, place))
+        if found:
+            store.remember_residuals(found)
+    except (UserError, OSError) as error:
+        what = f"{plan.hostname}: what the engine says of its memory is not kept: {error}"
+        return (Finding("learned", "note", what),)
+    return ()
+
+
+def _of(plan: Plan, service: Service, place: Place) -> tuple[Residual, ...]:
+    """Several models on one machine have plans of their own, and only the first one's parts are known here."""
+    engine = cast(Engine, catalog.find("provisioner.engines", "ENGINE", service.engine))
+    if engine.read_back is None or any(other.model_path != service.model_path for other in plan.services):
+        return ()
+    measured: Measured = engine.read_back(_last_start(service, place), _metrics(service))
+    return residuals(plan, measured)
+
+
+def _last_start(service: Service, place: Place) -> str:
+    """What the engine wrote since it was started last; nothing where that was rotated away already."""
+    with open(f"{place.state}/logs/{service.name}.log", "rb") as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - LOG_BYTES))
+        log = stream.read().decode("utf-8", "replace")
+    starts = list(KEEPER.finditer(log))
+    return log[starts[-1].end() :] if starts else ""
+
+
+def _metrics(service: Service) -> str:
+    key = read_key(service.key_file)
+    answer = key if isinstance(key, Unknown) else probe.get(service, "/metrics", key, METRICS_SECONDS)
+    if isinstance(answer, Unknown) or answer.status != 200:
+        return ""
+    return answer.body.decode("utf-8", "replace")
