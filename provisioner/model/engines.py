@@ -33,11 +33,24 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """Where an engine comes from for one maker's devices. Several for one maker: the first whose driver is new enough."""
+
+    vendor: str
+    name: str
+    """With `{version}` where the engine's own version stands in the tag; without a tag where the maker's versions are not known."""
+    source: str
+    least_driver: str = ""
+    """The kernel driver that the libraries in it ask for; empty where any will do."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineEntry:
     name: str
     constants: Mapping[str, tuple[Constant, ...]]
     """By name; of several rows the first that fits is taken."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """Version to day of release, for runs that say only when they were."""
+    images: tuple[Image, ...] = ()
     issues: Mapping[str, str] = field(default_factory=dict)
     """Numbers of its public issues to the days they were opened on, for runs that are known from one."""

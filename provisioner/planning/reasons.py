@@ -4,6 +4,7 @@ from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
+from provisioner.planning.service import image_of
 
 
 def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
@@ -115,6 +116,7 @@ def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
         *_tight(attempt),
         *_assumed(scene),
         *_another_name(scene, attempt),
+        *_image(scene, attempt),
         *_only_planned(scene, attempt),
     )
 
@@ -139,6 +141,10 @@ def _another_name(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     told = f"`{scene.wish.known_as}` has the shape of {attempt.subject.title}, and may be other weights"
     fix = f"name it `--model {attempt.subject.id}`, or bring the files that you mean: `--model FILE`"
     return (Finding("other-weights", "error" if attempt.engine.starts else "note", told, fix=fix),)
+
+
+def _image(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    return () if attempt.served is None else image_of(attempt, scene).findings
 
 
 def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:

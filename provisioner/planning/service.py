@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from provisioner.catalog import find
+from provisioner.model.cpus import from_list, to_list
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.mounts import holding
 from provisioner.model.plan import Decision, Service
@@ -11,6 +12,8 @@ from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.cores import cpu_list, numa_policy, thread_count
+from provisioner.planning.fabric import numa_of, rendezvous
+from provisioner.planning.images import Chosen, choose_image
 from provisioner.planning.layouts import Layout
 from provisioner.planning.stock import Subject
 
@@ -69,8 +72,44 @@ def _on_devices(
     ranks = {"nnodes": str(nodes), "node-rank": str(rank)} if nodes > 1 else {}
     alone = {"headless": "true"} if rank and "headless" in attempt.engine.options else {}
     options = {**(served.options if served else {}), **ranks, **alone, **scene.wish.options}
-    service = replace(service, devices=tuple(card.uuid for card in cards), options=options)
+    nodes_of_memory, cpus = _beside(cards, scene.facts)
+    service = replace(
+        service,
+        devices=tuple(card.uuid for card in cards),
+        options=options,
+        image=image_of(attempt, scene).name,
+        numa_nodes=nodes_of_memory,
+        cpus=scene.wish.cpus or cpus or service.cpus,
+        env=_meeting(scene.facts) if nodes > 1 else {},
+    )
     return _complete(service, attempt.engine, cards, scene, place)
+
+
+def _beside(cards: tuple[Accelerator, ...], facts: HostFacts) -> tuple[str | None, str | None]:
+    """NUMA nodes and processors beside all of these cards; none where one of them has no node to bind to."""
+    found = numa_of(cards, facts.numa)
+    if any(one.node is None or one.cpus is None for one in found):
+        return None, None
+    nodes = to_list(frozenset(one.node for one in found if one.node is not None))
+    cpus = frozenset(cpu for one in found for cpu in from_list(one.cpus or ""))
+    return nodes, to_list(cpus)
+
+
+def _meeting(facts: HostFacts) -> Mapping[str, str]:
+    """The interface on which nodes find each other, and on which their ranks exchange what they compute."""
+    interface = rendezvous(facts.network, facts.rdma).interface
+    return {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface} if interface else {}
+
+
+def image_of(attempt: Attempt, scene: Scene) -> Chosen:
+    """What the operator named, else the maker's; none for an engine that starts without."""
+    served = attempt.served
+    if scene.wish.image:
+        return Chosen(scene.wish.image, Decision("image", scene.wish.image, "asked for"))
+    if served is None:
+        return Chosen(None, Decision("image", "none", "started beside its weights"))
+    entry = scene.catalog.engine(attempt.engine.name)
+    return choose_image(entry, served.load.card.vendor, served.load.version, scene.facts)
 
 
 def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int) -> Service:
@@ -103,7 +142,7 @@ def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int
 def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], scene: Scene, place: Place) -> Service:
     """With its command line and its environment."""
     program = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}")
-    environment = {**engine.environment(service), **_visible(scene.facts, cards)}
+    environment = {**engine.environment(service), **service.env, **_visible(scene.facts, cards)}
     return replace(service, argv=(*program, *engine.command(service)), env=environment)
 
 
@@ -195,13 +234,31 @@ def first_token_seconds(attempt: Attempt) -> int:
     return FIRST_TOKEN_SECONDS + int(PROBE_TOKENS / max(0.1, attempt.speed.tokens_per_second))
 
 
+def _near(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
+    """Where the service's processors and its meeting place are, beside its devices."""
+    layout = attempt.served.layout if attempt.served else None
+    if layout is None:
+        return ()
+    devices = tuple(device for stage in layout.copies[0] for device in stage)
+    why = dict.fromkeys(
+        one.because for one in numa_of(tuple(_card(scene.facts, name) for name in devices), scene.facts.numa)
+    )
+    numa = Decision(
+        "NUMA", f"nodes {service.numa_nodes}" if service.numa_nodes else "left to the kernel", "; ".join(why)
+    )
+    if layout.degrees.nodes == 1:
+        return (numa,)
+    meeting = rendezvous(scene.facts.network, scene.facts.rdma)
+    return numa, Decision("nodes meet on", meeting.interface or "not known", meeting.because)
+
+
 def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
     """Why the service is started the way it is."""
     address = Decision(
         "address", f"http://{service.host}:{service.port}", "loopback: nobody outside reaches the engine"
     )
     if attempt.served is not None:
-        return (*attempt.served.decisions, address)
+        return (*attempt.served.decisions, image_of(attempt, scene).decision, *_near(service, attempt, scene), address)
     threads, because = thread_count(scene.facts, scene.wish.threads)
     if int(service.options["threads"]) != threads:
         because = f"all layers are on the device; {threads} would be there"

@@ -1,6 +1,7 @@
 """What the operator asked for, after `--set`: typed, checked, and nothing else is looked at later."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from provisioner.catalog import find, plugin_names, unknown
 from provisioner.errors import BadInput
@@ -34,6 +35,7 @@ class Wish:
     port: int
     threads: int | None
     users_per_request: int = USERS_PER_REQUEST
+    image: str | None = None
     known_as: str = ""
     """What the operator called the model, where that may be other weights of the same shape."""
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -45,7 +47,18 @@ class Wish:
 
 EXAMPLES = {"port": 8001, "concurrency": 4, "threads": 8, "ready_seconds": 600, "first_token_seconds": 60}
 NUMBERS = ("memory_max_bytes", "ready_seconds", "first_token_seconds", "open_files")
-KEYS = ("placement", "context", "concurrency", "precision", "port", "threads", "cpus", "users_per_request", *NUMBERS)
+KEYS = (
+    "placement",
+    "context",
+    "concurrency",
+    "precision",
+    "port",
+    "threads",
+    "cpus",
+    "users_per_request",
+    "image",
+    *NUMBERS,
+)
 
 
 def wish_of(spec: Spec) -> Wish:
@@ -67,6 +80,7 @@ def wish_of(spec: Spec) -> Wish:
         numbers={key: value for key in NUMBERS if (value := _number(known, key, None)) is not None},
         cpus=_cpus(known.get("cpus")),
         options=options,
+        image=known.get("image"),
         users_per_request=_number(known, "users_per_request", USERS_PER_REQUEST) or USERS_PER_REQUEST,
     )
 
@@ -81,6 +95,7 @@ def _engines(spec: Spec) -> tuple[Engine, ...]:
     return tuple(map(engine_named, names)) if spec.settings else ()
 
 
+@cache
 def engine_named(name: str) -> Engine:
     engine = find("provisioner.engines", "ENGINE", name)
     if not isinstance(engine, Engine):
