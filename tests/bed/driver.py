@@ -24,6 +24,7 @@ import vllm
 from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
 from vllm.entrypoints.cli.serve import ServeSubcommand
+from vllm.model_executor.layers.quantization import auto_awq
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -99,7 +100,7 @@ def group_of(group: Any) -> dict[str, Any]:
     }
 
 
-REFUSALS = (AssertionError, NotImplementedError, ValueError)
+REFUSALS = (AssertionError, NotImplementedError, ValueError, ZeroDivisionError)
 """What the engine raises where it means the degrees; anything else is a mistake of the test."""
 
 
@@ -113,34 +114,53 @@ class Wide:
         return getattr(self.group, name)
 
 
-def accepts(folder: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Whether the engine's own configuration takes these degrees, and rank 0's layers can be built for them.
+def accepts(folder: str, degrees: list[dict[str, Any]]) -> dict[str, Any]:
+    """Why the engine does not take each of these degrees, or nothing where it does.
 
-    Layers check their widths when they make their weights, for which only the width of their group counts, not the ranks.
-    Nothing is computed, so the engine may believe that this processor has the tiles which its 8-bit kernels need.
+    Nothing is computed, so the engine may believe that this processor has the tiles which its 8-bit kernels need. AWQ gets the
+    layers that a card falls back to where Marlin does not take a shape, since that is where cards refuse one.
     """
     torch.cpu._is_amx_tile_supported = lambda: True
+    auto_awq.AutoAWQMarlinLinearMethod = auto_awq.AutoAWQLinearMethod
+    with tempfile.TemporaryDirectory() as meeting:
+        return {"refused": [refusal(folder, options, f"file://{meeting}/ranks") for options in degrees]}
+
+
+def configures(folder: str, degrees: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same by the engine's configuration alone, for degrees that change no layer's width."""
+    return {"refused": [refusal(folder, options) for options in degrees]}
+
+
+def refusal(folder: str, options: dict[str, Any], meeting: str = "") -> str:
+    """Ask the engine's own configuration first, and build rank 0's layers for what it takes, if there is a place to meet.
+
+    Layers check their widths when they make their weights, for which only the width of their group counts, not the ranks.
+    """
     try:
         asked = EngineArgs(
             model=folder, enforce_eager=True, max_model_len=1024, load_format="dummy", skip_tokenizer_init=True,
             distributed_executor_backend="mp", **options,
         )  # fmt: skip
         config = asked.create_engine_config()
+        if meeting:
+            build(config, meeting)
     except REFUSALS as error:
-        return {"refused": f"{type(error).__name__}: {error}", "by": "configuration"}
-    with tempfile.TemporaryDirectory() as meeting, vllm.config.set_current_vllm_config(config):
-        parallel_state.init_distributed_environment(1, 0, f"file://{meeting}/ranks", 0, "gloo")
-        parallel_state.initialize_model_parallel()
-        for group in ("_TP", "_EP"):
-            setattr(parallel_state, group, Wide(getattr(parallel_state, group), config.parallel_config.world_size))
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def build(config: Any, meeting: str) -> None:
+    with vllm.config.set_current_vllm_config(config):
+        if not parallel_state.model_parallel_is_initialized():
+            parallel_state.init_distributed_environment(1, 0, meeting, 0, "gloo")
+            parallel_state.initialize_model_parallel()
+        for name in ("_TP", "_EP"):
+            group = getattr(parallel_state, name)
+            setattr(parallel_state, name, Wide(getattr(group, "group", group), config.parallel_config.world_size))
         torch.set_default_dtype(config.model_config.dtype)
-        try:
-            # Experts that are kept whole are dealt out by values, which tensors without data do not have.
-            with torch.device("cpu" if config.parallel_config.enable_expert_parallel else "meta"):
-                initialize_model(config)
-        except REFUSALS as error:
-            return {"refused": f"{type(error).__name__}: {error}", "by": "layers"}
-    return {"refused": "", "by": ""}
+        # Experts that are kept whole are dealt out by values, which tensors without data do not have.
+        with torch.device("cpu" if config.parallel_config.enable_expert_parallel else "meta"):
+            initialize_model(config)
 
 
 def parse(engine: str, argv: list[str]) -> dict[str, Any]:
@@ -166,7 +186,9 @@ def parse_sglang(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-VERBS: dict[str, Callable[..., dict[str, Any]]] = {"make": make, "cache": cache, "accepts": accepts, "parse": parse}
+VERBS: dict[str, Callable[..., dict[str, Any]]] = {
+    "make": make, "cache": cache, "accepts": accepts, "configures": configures, "parse": parse,
+}  # fmt: skip
 
 
 def answer_in_fork(request: dict[str, Any]) -> bytes:
@@ -203,6 +225,8 @@ def main() -> None:
     os.write(answers, b"{}\n")
     for line in sys.stdin:
         os.write(answers, answer_in_fork(json.loads(line)) + b"\n")
+    # Nothing here is worth an orderly end, which takes seconds.
+    os._exit(0)
 
 
 if __name__ == "__main__":
