@@ -98,6 +98,8 @@ class Catalog:
     speed: Mapping[str, object] = field(default_factory=dict)
     engines: Mapping[str, object] = field(default_factory=dict)
     decoded: dict[str, object] = field(default_factory=dict)
+    known: dict[object, object] = field(default_factory=dict)
+    """What follows from entries alone, kept by whoever found it out: the next machine that is planned need not."""
 
     def profile(self, name: str) -> Profile:
         return cast(Profile, self._entry(Profile, "profile", self.profiles, name))

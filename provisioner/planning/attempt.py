@@ -17,7 +17,7 @@ from provisioner.planning.ground import Ground
 from provisioner.planning.layouts import Layout
 from provisioner.planning.pool import Pool
 from provisioner.planning.settings import Wish
-from provisioner.planning.stock import Subject
+from provisioner.planning.stock import Subject, is_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,13 @@ class Scene:
     shelf: Shelf
     known: dict[object, object] = field(default_factory=dict)
     """Answers that do not depend on what is free or wished, kept for the further tries of one plan."""
+    terse: bool = False
+    """Only whether it fits is asked: whoever does not may say so with less than the whole reason."""
+
+    @property
+    def lasting(self) -> dict[object, object]:
+        """For what follows from the catalog and a kind of card alone, on every machine; files of one machine say it of no other."""
+        return self.known if self.wish.model is not None and is_path(self.wish.model) else self.catalog.known
+
     learned: Learned = NOTHING
     """What earlier starts on this machine measured."""

@@ -28,6 +28,7 @@ SMALLER_CACHE = {"kv-cache-dtype": "fp8", "cache-type-k": "q8_0", "cache-type-v"
 def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
     """From what costs the user least to what costs most."""
     attempt = refused.attempt
+    scene = replace(scene, terse=True)
     asked = (
         _other_degrees(scene),
         _stopped_tenants(scene),

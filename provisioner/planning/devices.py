@@ -1,6 +1,7 @@
 """Names of accelerators: by catalog id, driver name or marketing name, case, spaces and dashes apart."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import cast
 
 from provisioner.catalog import Catalog
@@ -98,6 +99,7 @@ def _all_names(catalog: Catalog) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield key, (str(raw["name"]), *(map(str, more) if isinstance(more, list | tuple) else ()))
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 

@@ -1,6 +1,7 @@
 """What an engine that claims a share of each device is told: its dials, as the operator set them or as they are chosen."""
 
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from provisioner.engines._constants import pick
 from provisioner.errors import BadInput
@@ -78,6 +79,23 @@ def dials_of(engine: Engine, scene: Scene, subject: Subject, card: Card) -> Dial
 
 
 def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
+    key = (
+        "computes in",
+        engine.name,
+        subject.id,
+        subject.precision,
+        card.vendor,
+        card.name,
+        card.architecture,
+        card.total_bytes,
+    )
+    kept = scene.lasting
+    if key not in kept:
+        kept[key] = _newest_that_runs(engine, scene, subject, card)
+    return cast("tuple[str, str, str]", kept[key])
+
+
+def _newest_that_runs(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
     """Precision and version: today's where it runs, else half precision, else the newest release that still runs here."""
     known = scene.catalog.engine(engine.name).releases
     releases = sorted(known.items(), key=lambda release: release[1], reverse=True)

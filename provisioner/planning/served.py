@@ -1,6 +1,7 @@
 """A rung on an engine that claims a share of each device and fills it with cache: vLLM's kind, and SGLang's."""
 
 from collections.abc import Iterator
+from itertools import tee
 from typing import cast
 
 from provisioner.model.facts import Accelerator, Unknown
@@ -19,8 +20,12 @@ from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
 from provisioner.planning.folders import from_folder
 from provisioner.planning.ground import Room
 from provisioner.planning.layouts import Layout, Site, layouts
+from provisioner.planning.layouts import key as site_key
 from provisioner.planning.pool import Pool, pool, tightest
 from provisioner.planning.stock import Subject
+
+BEYOND = 1.1
+"""Weights that are more than this times all memory of all devices need not be laid out to know that they do not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     problem = stock.beyond_training(rung, subject)
     if problem:
         return replace(empty, subject=subject, problem=problem)
+    if scene.terse and subject.weights_bytes > BEYOND * _all_memory(cards, scene.facts.nodes):
+        return replace(empty, subject=subject, problem="the weights alone are more than all devices hold")
     asked = Asked(scene, profile, rung, engine, subject, slots)
     nearest = None
     for attempt in _attempts(asked, Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))):
@@ -58,7 +65,12 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
             return replace(attempt, speed=speed_of(of_served(scene, attempt)))
         if nearest is None or short(attempt) < short(nearest):
             nearest = attempt
-    return nearest or replace(empty, subject=subject, problem=_refused(asked, cards))
+    why = "no layout has room for it" if scene.terse else _refused(asked, cards)
+    return nearest or replace(empty, subject=subject, problem=why)
+
+
+def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
+    return nodes * sum(card.memory_bytes for card in cards if not isinstance(card.memory_bytes, Unknown))
 
 
 def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
@@ -85,16 +97,11 @@ def _no_card(scene: Scene, engine: Engine) -> str:
 
 def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
     """Every layout, with the engine's own number of requests at a time and with fewer."""
-    cards = {card: card_of(asked.scene.catalog, card) for card in site.cards}
-    first = cards[site.cards[0]]
+    first = card_of(asked.scene.catalog, site.cards[0])
     dials = dials_of(asked.engine, asked.scene, asked.subject, first)
-
-    def refuses(degrees: Degrees) -> str:
-        return not_as_asked(degrees, asked.scene.wish.options) or _engine_refuses(asked, degrees, first, dials)
-
     hopeless: list[tuple[int, Layout]] = []
-    for layout in layouts(site, asked.subject.geometry, refuses):
-        card = cards[layout.card]
+    for layout in _layouts(asked, site, first, dials):
+        card = card_of(asked.scene.catalog, layout.card)
         over = max(_weights(asked, layout.degrees)) - card.total_bytes
         if over > 0:
             hopeless.append((over, layout))
@@ -103,9 +110,30 @@ def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
         yield attempt
         if not attempt.problem:
             return
-    if hopeless:
+    if hopeless and not asked.scene.terse:
         _, layout = min(hopeless, key=lambda pair: pair[0])
-        yield _tuned(asked, layout, cards[layout.card], dials)
+        yield _tuned(asked, layout, card_of(asked.scene.catalog, layout.card), dials)
+
+
+def _layouts(asked: Asked, site: Site, first: Card, dials: Dials) -> Iterator[Layout]:
+    """As far as somebody has looked already, they are those of the try before: a plan that is refused tries many wishes."""
+    options, known = asked.scene.wish.options, asked.scene.known
+    fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
+    key = ("layouts", *_cutting(asked, first, dials), fixed, site_key(site))
+
+    def refuses(degrees: Degrees) -> str:
+        return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, first, dials)
+
+    if key not in known:
+        known[key] = layouts(site, asked.subject.geometry, refuses)
+    known[key], mine = tee(cast("Iterator[Layout]", known[key]))
+    return mine
+
+
+def _cutting(asked: Asked, card: Card, dials: Dials) -> tuple[object, ...]:
+    """What decides which cuts an engine refuses; free memory, contexts and requests do not."""
+    return (asked.engine.name, asked.subject.id, dials.precision, dials.version, dials.eager, card.name, card.architecture,
+            card.total_bytes)  # fmt: skip
 
 
 def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
@@ -123,20 +151,20 @@ def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
 
 def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> str:
     """Degrees, kernels and number formats; nothing of it changes with sizes."""
-    key = (asked.engine.name, asked.subject.id, dials.precision, dials.version, dials.eager, card.name, degrees)
-    known = asked.scene.known
-    if key not in known:
-        known[key] = asked.engine.refuses(_load(asked, degrees, card, dials, 0))
-    return str(known[key])
+    key = ("refused", *_cutting(asked, card, dials), degrees)
+    kept = asked.scene.lasting
+    if key not in kept:
+        kept[key] = asked.engine.refuses(_load(asked, degrees, card, dials, 0))
+    return str(kept[key])
 
 
 def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
     """Of a rank of each stage."""
-    subject, known = asked.subject, asked.scene.known
-    key = (subject.id, subject.precision, degrees)
-    if key not in known:
-        known[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
-    return cast("tuple[int, ...]", known[key])
+    subject, kept = asked.subject, asked.scene.lasting
+    key = ("weights", subject.id, subject.precision, degrees)
+    if key not in kept:
+        kept[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
+    return cast("tuple[int, ...]", kept[key])
 
 
 def _refused(asked: Asked, cards: tuple[Accelerator, ...]) -> str:
