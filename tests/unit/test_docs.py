@@ -33,6 +33,7 @@ CHINESE = {
     "docs/journeys/fresh-server.md": "docs/zh/journeys/fresh-server.md",
     "docs/journeys/at-night.md": "docs/zh/journeys/at-night.md",
     "docs/reference/configuration.md": "docs/zh/reference/configuration.md",
+    "docs/reference/how-it-plans.md": "docs/zh/reference/how-it-plans.md",
 }
 """English page and its Chinese twin."""
 
