@@ -2,8 +2,11 @@
 
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
+from provisioner.model.record import replace
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
+from provisioner.planning.choose import AUTO, choose
+from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.service import image_of
 
 
@@ -112,7 +115,7 @@ def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
     """What a person should know of a plan that fits."""
     attempt = choice.attempt
     return (
-        *_slow(attempt),
+        *_slow(scene, attempt),
         *_tight(attempt),
         *_assumed(scene),
         *_another_name(scene, attempt),
@@ -157,12 +160,35 @@ def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     )
 
 
-def _slow(attempt: Attempt) -> tuple[Finding, ...]:
+def _slow(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    """Said before anything is fetched, with the smaller tier that is fast enough here."""
     limit = attempt.profile.min_tokens_per_second
-    if attempt.speed is None or attempt.speed.tokens_per_second >= limit:
+    if attempt.speed is None or attempt.subject is None or attempt.speed.tokens_per_second >= limit:
         return ()
-    told = f"about {attempt.speed.tokens_per_second:.2g} tokens/s ({attempt.speed.basis}): slow to talk to"
-    return (Finding("speed", "warning", told, fix="choose a smaller profile, or add an accelerator"),)
+    smaller = _faster_tier(scene, attempt)
+    told = not_worth_fetching(
+        attempt.speed.tokens_per_second,
+        limit,
+        attempt.subject.weights_bytes,
+        attempt.subject.title,
+        f"profile {smaller.profile.name}" if smaller else "",
+        smaller.speed.tokens_per_second if smaller and smaller.speed else None,
+    )
+    fix = f"`--profile {smaller.profile.name}`" if smaller else "a smaller profile, or an accelerator"
+    return (Finding("speed", "warning", f"{told} ({attempt.speed.basis})", fix=fix),)
+
+
+def _faster_tier(scene: Scene, attempt: Attempt) -> Attempt | None:
+    """The largest smaller tier that fits and is fast enough to talk to."""
+    tiers = scene.catalog.profile(AUTO).tiers
+    if attempt.profile.name not in tiers:
+        return None
+    for name in tiers[tiers.index(attempt.profile.name) + 1 :]:
+        found = choose(replace(scene, wish=replace(scene.wish, profile=name, model=None, precision=None, context=None)))
+        rate = found.attempt.speed
+        if found.fits and rate and rate.tokens_per_second >= found.attempt.profile.min_tokens_per_second:
+            return found.attempt
+    return None
 
 
 def _assumed(scene: Scene) -> tuple[Finding, ...]:
