@@ -29,11 +29,13 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         rung = replace(rung, precision=subject.precision, context=longest)
     keys, values = cache_types(scene.wish)
     need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
-    fitting = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
+    laid = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
+    fitting, parts = learning.held(scene, engine, subject, laid)
     rate = _speed(scene, rung, subject, need, fitting)
     problem = fitting.problem or stock.beyond_training(rung, subject)
-    tried = replace(empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem)
-    return learning.held(scene, tried)
+    return replace(
+        empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem, reckoned=parts
+    )
 
 
 def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:

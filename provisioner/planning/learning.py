@@ -6,34 +6,33 @@ from provisioner.model.load import Load, Usage
 from provisioner.model.plan import DeviceBudget
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
-from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.budget import judged
+from provisioner.planning.attempt import Scene
+from provisioner.planning.budget import Fit, judged
 from provisioner.planning.devices import card_of
 from provisioner.planning.residuals import HOST, reckon, shifted, told
+from provisioner.planning.stock import Subject
 
 
-def held(scene: Scene, attempt: Attempt) -> Attempt:
+def held(scene: Scene, engine: Engine, subject: Subject, laid: Fit) -> tuple[Fit, tuple[Reckoned, ...]]:
     """The same layers on the same devices, with the compute buffers that were measured: what is started stays the same."""
-    if attempt.fit is None or attempt.subject is None:
-        return attempt
     parts: list[Reckoned] = []
     budgets = []
-    for budget in attempt.fit.budgets:
-        found = _parts(scene, attempt, budget)
+    for budget in laid.budgets:
+        found = _parts(scene, engine, subject, budget)
         parts.extend(found)
         budgets.append(_with(budget, next(one for one in found if one.kind.component == "activation")))
-    fit = judged(attempt.fit, tuple(budgets)) if any(one.starts for one in parts) else attempt.fit
-    return replace(attempt, fit=fit, problem=fit.problem or attempt.problem, reckoned=tuple(parts))
+    corrected = judged(laid, tuple(budgets)) if any(one.starts for one in parts) else laid
+    return corrected, tuple(parts)
 
 
-def _parts(scene: Scene, attempt: Attempt, budget: DeviceBudget) -> tuple[Reckoned, ...]:
+def _parts(scene: Scene, engine: Engine, subject: Subject, budget: DeviceBudget) -> tuple[Reckoned, ...]:
     planned = {
         "weights": budget.weights_bytes, "cache": budget.kv_cache_bytes, "activation": budget.activation_bytes,
     }  # fmt: skip
     kind = Kind(
-        engine=attempt.engine.name,
-        version=_version(scene, attempt.engine),
-        architecture=attempt.subject.geometry.kind if attempt.subject else "",
+        engine=engine.name,
+        version=_version(scene, engine),
+        architecture=subject.geometry.kind,
         device=_kind_of(scene, budget.device),
         tensor=1,
         component="",
