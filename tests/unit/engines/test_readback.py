@@ -88,6 +88,10 @@ def test_vllm_of_today() -> None:
     )
 
 
+def test_vllm_on_a_processor_tells_tokens_and_no_bytes() -> None:
+    assert of_vllm(published("vllm-0.32-cpu-tp2")) == Measured(87296)
+
+
 def test_vllms_metrics_are_exact_and_win() -> None:
     found = of_vllm(VLLM_TODAY, VLLM_METRICS)
     assert (found.kv_tokens, found.block, found.devices[0].kv_bytes) == (65536, 128, 64 * MIB)
