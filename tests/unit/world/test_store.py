@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Refused
+from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
+from provisioner.model.record import replace
 from provisioner.world import store as stores
 
 
@@ -124,3 +127,60 @@ def test_purge_leaves_what_is_not_ours(tmp_path: Path) -> None:
         (folder / "thesis.txt").write_text("mine")
         stores.purge(store)
     assert [entry.name for entry in folder.iterdir()] == ["thesis.txt"]
+
+
+KIND = Kind("llamacpp", "2026.10", "dense-gqa", "host", 1, "activation")
+
+
+def older_state(folder: Path) -> None:
+    """A database of the first schema, with a run in it."""
+    with sqlite3.connect(folder / "state.db") as database:
+        database.executescript(f"{stores.TABLES} PRAGMA user_version = 1;")
+        database.execute("INSERT INTO runs (verb, started, pid, outcome, release) VALUES ('up', 1, 1, 'good', 'd1')")
+        database.execute("UPDATE current SET digest = 'd1'")
+    database.close()
+
+
+def test_a_state_of_an_older_version_is_read_as_it_is_and_learns_from_the_next_run(tmp_path: Path) -> None:
+    older_state(tmp_path)
+    with stores.reading(str(tmp_path)) as store:
+        assert (store.current(), store.residuals()) == ("d1", ())
+    found = Residual(KIND, 100, 90)
+    with stores.locked(str(tmp_path), "up") as store:
+        assert store.good_releases() == ("d1",)
+        store.remember_residuals((found,))
+    with stores.reading(str(tmp_path)) as store:
+        assert (store.current(), store.residuals()) == ("d1", (found,))
+
+
+def test_a_migration_that_is_killed_leaves_the_old_tables_or_the_new(tmp_path: Path) -> None:
+    """Cut off before its end is written, SQLite takes all of it back."""
+    older_state(tmp_path)
+    program = (
+        "import os,sqlite3,sys; from provisioner.world import store\n"
+        "database = sqlite3.connect(sys.argv[1] + '/state.db')\n"
+        "database.executescript('BEGIN; ' + store.ADDED[2] + 'PRAGMA user_version = 2;')\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == -9
+    with stores.locked(str(tmp_path), "up") as store:
+        store.remember_residuals((Residual(KIND, 1, 1),))
+        assert len(store.residuals()) == 1
+
+
+def test_of_each_kind_the_newest_residuals_stay(tmp_path: Path) -> None:
+    other = replace(KIND, component="weights")
+    with stores.locked(str(tmp_path), "up") as store:
+        store.remember_residuals((Residual(other, 7, 7),))
+        for number in range(stores.KEPT_RESIDUALS + 5):
+            store.remember_residuals((Residual(KIND, 1000, number),))
+        kept = store.residuals()
+    assert kept[0] == Residual(other, 7, 7)
+    assert [one.measured_bytes for one in kept[1:]] == list(range(5, stores.KEPT_RESIDUALS + 5))
+
+
+def test_of_one_start_everything_is_kept_or_nothing(tmp_path: Path) -> None:
+    with stores.locked(str(tmp_path), "up") as store:
+        with pytest.raises(OverflowError):
+            store.remember_residuals((Residual(KIND, 1, 1), Residual(KIND, 1, 1 << 70)))
+        assert store.residuals() == ()
