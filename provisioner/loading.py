@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from provisioner.catalog import nearest, unknown
 from provisioner.errors import BadInput
 from provisioner.model.record import fields
-from provisioner.model.spec import Spec
+from provisioner.model.spec import MOST_MODELS, Spec
 
 if TYPE_CHECKING:
     import yaml
@@ -17,21 +17,64 @@ LINES = "one `key: value` to a line, for example `profile: standard`"
 KEYS = tuple(field.name for field in fields(Spec))
 
 
-def load_spec(file: str | None, flags: Mapping[str, str | int], settings: Mapping[str, str]) -> Spec:
-    """What the operator wants. A flag wins over the file, and of `--set` each key by itself."""
+def load_spec(
+    file: str | None, flags: Mapping[str, str | int], settings: Mapping[str, str], models: tuple[str, ...] = ()
+) -> Spec:
+    """What the operator wants. A flag wins over the file, and of `--set` each key by itself; `models` are those of the flags."""
     written = _read(file) if file is not None else {}
-    values = {key: _value(file or "", key, value) for key, value in written.items() if key != "settings"}
+    values = {
+        key: _value(file or "", key, value) for key, value in written.items() if key not in ("settings", "models")
+    }
     values.update({key: _value(f"--{key}", key, value) for key, value in flags.items()})
+    named = _flagged(models) or _listed(file or "", written)
+    if named:
+        values.pop("model", None)
+    if len(named) == 1:
+        values["model"], named = named[0], ()
     merged = {**_settings(file or "", written.get("settings")), **settings}
-    return _spec(values, merged)
+    return _spec(values, merged, named)
 
 
-def _spec(values: Mapping[str, str | int], settings: Mapping[str, str]) -> Spec:
+def _flagged(models: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not model.strip() for model in models):
+        raise BadInput("`--model` was given an empty value", fix="write `--model ID|PATH`, or leave it out")
+    return _once("--model", models)
+
+
+def _listed(path: str, written: Mapping[str, object]) -> tuple[str, ...]:
+    """`models:` of the file, one and more; () where there is none."""
+    if "models" not in written:
+        return ()
+    value = written["models"]
+    if "model" in written:
+        raise BadInput(f"{path}: `model` and `models` are both given", fix="put the one model into `models` as well")
+    if not isinstance(value, list) or not value:
+        raise BadInput(
+            f"{path}: models: expected a list, found {_found(value)}", fix="`models: [qwen3-8b, qwen3-0.6b]`"
+        )
+    return _once(f"{path}: models", tuple(str(_value(path, "models", model)) for model in value))
+
+
+def _once(where: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as can be packed, each once."""
+    for place, model in enumerate(models):
+        if model in models[:place]:
+            raise BadInput(f"{where}: `{model}` is given twice", fix="name each model once")
+    if len(models) > MOST_MODELS:
+        raise BadInput(
+            f"{where}: {len(models)} models, and the best places are found for {MOST_MODELS} at most",
+            fix=f"name {MOST_MODELS} models or fewer; more of them go on a second machine",
+        )
+    return models
+
+
+def _spec(values: Mapping[str, str | int], settings: Mapping[str, str], models: tuple[str, ...]) -> Spec:
     texts = {key: str(value) for key, value in values.items() if key not in COUNTS}
     counts = {key: int(value) for key, value in values.items() if key in COUNTS}
     return Spec(
         profile=texts.get("profile", "auto"),
         model=_path(texts.get("model")),
+        models=tuple(_path(model) or "" for model in models),
         engine=texts.get("engine"),
         target=texts.get("target"),
         precision=texts.get("precision"),

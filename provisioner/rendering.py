@@ -26,7 +26,7 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
         for draft in drafts
     )
     files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(plan), indent=1, sort_keys=True)))
-    weights = plan.model.files if plan.model else ()
+    weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(digest=digest, target=target.name, files=files, services=plan.services, weights=weights)
 
 

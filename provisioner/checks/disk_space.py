@@ -21,7 +21,8 @@ def run(view: View) -> Iterator[Finding]:
         return
     missing = sum(
         file.size_bytes
-        for file in view.plan.model.files
+        for model in (view.plan.model, *(one.model for one in view.plan.models[1:]))
+        for file in model.files
         if _takes_space(file, home, view.facts.filesystems, view.state)
     )
     needed = missing + RUNTIME_BYTES

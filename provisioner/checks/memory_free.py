@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Finding
+from provisioner.model.plan import Finding, Plan, Service
 from provisioner.model.plugins import Check, View
 
 NAME = "memory_free"
@@ -21,14 +21,21 @@ def run(view: View) -> Iterator[Finding]:
             fix="end what holds the memory: `ps -eo rss,pid,args --sort=-rss | head`",
         )
     for service in view.plan.services:
-        limit = service.memory_max_bytes
-        if limit is not None and limit < memory.host_ram_bytes:
+        limit, needed = service.memory_max_bytes, _needed(view.plan, service)
+        if limit is not None and limit < needed:
             yield Finding(
                 NAME,
                 "error",
-                f"{service.name} would be held to {_mib(limit)}, and needs {_mib(memory.host_ram_bytes)}",
-                fix=f"`--set memory_max_bytes={memory.host_ram_bytes}` or more, or leave it out",
+                f"{service.name} would be held to {_mib(limit)}, and needs {_mib(needed)}",
+                fix=f"`--set memory_max_bytes={needed}` or more, or leave it out",
             )
+
+
+def _needed(plan: Plan, service: Service) -> int:
+    """Of the host, for all services of its model."""
+    memories = (one.memory for one in plan.models if service.name in one.services)
+    memory = next(memories, plan.memory)
+    return memory.host_ram_bytes if memory else 0
 
 
 def _mib(count: int) -> str:

@@ -116,7 +116,13 @@ HARDWARE = Option(
 
 WANTED = (
     Option("--profile", "the tier to bring up", "NAME", suggestions=PROFILES),
-    Option("--model", "a model of the catalog, or the path of a GGUF file", "ID|PATH", suggestions=("<file>",)),
+    Option(
+        "--model",
+        "a model of the catalog, or a GGUF file's path; repeat it to plan several",
+        "ID|PATH",
+        kind="repeat",
+        suggestions=("<file>",),
+    ),
     Option("--engine", "the inference server", "NAME", suggestions=("llamacpp",)),
     Option("--target", "what runs the services", "NAME", suggestions=("process", "systemd")),
     Option(

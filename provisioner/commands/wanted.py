@@ -7,7 +7,7 @@ from provisioner.commands.options import Arguments
 if TYPE_CHECKING:
     from provisioner.model.spec import Spec
 
-FLAGS = ("profile", "model", "engine", "target", "precision", "context", "concurrency", "weights", "source", "listen")
+FLAGS = ("profile", "engine", "target", "precision", "context", "concurrency", "weights", "source", "listen")
 
 
 def spec(arguments: Arguments) -> "Spec":
@@ -19,4 +19,4 @@ def spec(arguments: Arguments) -> "Spec":
         value = arguments.values.get(name)
         if isinstance(value, str | int):
             flags[name] = value
-    return load_spec(arguments.text("file"), flags, arguments.pairs("set"))
+    return load_spec(arguments.text("file"), flags, arguments.pairs("set"), arguments.texts("model"))

@@ -140,6 +140,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """One of several models on a machine: what a plan of one model says of its own."""
+
+    model: ModelChoice
+    engine: str
+    precision: str
+    parallel: Parallel
+    context: int
+    memory: MemoryBudget
+    capacity: Capacity | None
+    services: tuple[str, ...]
+    """The names of its services in the plan."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """A change that would make a refused plan fit, and what it costs."""
 
@@ -171,6 +186,11 @@ class Plan:
     findings: tuple[Finding, ...]
     reckoned: tuple[Reckoned, ...] = ()
     """The memory part by part, by the arithmetic and as corrected: what the engine says after its start is held against it."""
+    models: tuple[PlannedModel, ...] = ()
+    """Each of several models, in the order in which they were named; empty where there is one, which the plan itself tells.
+
+    With several, `model`, `engine`, `parallel`, `context` and `capacity` are those of the first, and `memory` adds up all of them.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from provisioner.model.record import dataclass, field
 
+MOST_MODELS = 6
+"""On one machine: so many on eight devices are packed in seconds, with nothing better left untried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -11,6 +14,8 @@ class Spec:
 
     profile: str = "auto"
     model: str | None = None
+    models: tuple[str, ...] = ()
+    """Two and more that share one machine; one alone is `model`."""
     engine: str | None = None
     target: str | None = None
     precision: str | None = None
@@ -22,6 +27,11 @@ class Spec:
     listen: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     """`--set key=value`: any planned value, by its dotted name."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every model that was asked for by name."""
+        return self.models or ((self.model,) if self.model is not None else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,12 @@ def insist(plan: Plan) -> None:
 
 
 def _insist_on_a_start(plan: Plan) -> None:
-    """An engine may be planned for that this version does not start."""
+    """More may be planned than this version starts: several models, and other engines."""
+    if plan.models:
+        raise Refused(
+            f"{plan.hostname}: {len(plan.models)} models are planned, and this version starts one",
+            fix="`provision up` with one `--model`; `provision plan` shows the whole plan",
+        )
     if not _starts(plan):
         raise Refused(
             f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
@@ -206,7 +211,7 @@ def _insist_on_a_start(plan: Plan) -> None:
 
 
 def _starts(plan: Plan) -> bool:
-    return bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
+    return not plan.models and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
 
 
 def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:

@@ -63,6 +63,8 @@ def with_hub(spec: Spec, shelf: Shelf, books: Catalog) -> Shelf:
 
     It is asked once a run.
     """
+    for model in spec.models:
+        shelf = with_hub(replace(spec, model=model, models=()), shelf, books)
     if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
         return shelf
     from provisioner.planning.names import lookup

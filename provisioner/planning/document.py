@@ -31,6 +31,7 @@ def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
         "cheapest_changes": encode(plan.cheapest_changes),
         "findings": encode(plan.findings),
         "actions": list(actions),
+        **({"models": encode(plan.models)} if plan.models else {}),
     }
 
 

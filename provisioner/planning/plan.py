@@ -44,6 +44,13 @@ def make_plan(
     learned: Learned = NOTHING,
 ) -> Plan:
     """`in_force` is the plan of what runs now: `auto` stays with its tier. `learned` is what earlier starts measured."""
+    if spec.models:
+        from provisioner.planning.several import plan_several
+
+        several = Scene(wish_of(spec), facts, survey(facts), catalog, shelf, learned=learned)
+        return plan_several(
+            spec, several, lambda one, there: make_plan(one, there, catalog, shelf, place, learned=learned)
+        )
     wish = _named(wish_of(_kept(spec, in_force)), catalog)
     ground = survey(facts)
     scene = Scene(wish, facts, ground, catalog, shelf, learned=learned)

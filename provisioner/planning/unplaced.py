@@ -88,6 +88,8 @@ def _needs(option: Option) -> str:
 
 
 def _as_many(option: Option) -> str:
+    if option.kind == "host":
+        return "the host"
     return f"each of {option.count} devices" if option.count > 1 else "one device"
 
 

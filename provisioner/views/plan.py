@@ -1,7 +1,7 @@
 """A plan as people read it: the machine, the verdict, where the memory goes, the decisions, what will be done."""
 
 from provisioner.model.outcome import Planned
-from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan
+from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
 from provisioner.views.layout import Look, columns, count, harmless, meter, number, remedy, size, table, wrapped
 from provisioner.views.machine import machine_lines
 
@@ -48,6 +48,8 @@ def verdict_lines(plan: Plan, look: Look) -> list[str]:
         head = look.paint(f"{look.sign('✗', 'x')} refused", "bold", "red")
         fixes = [line for one in _reasons(plan) for line in fix_lines(one, look, "  ")]
         return [f"{head}  {plan.profile}", *wrapped(harmless(plan.binding), look.width, "  "), *fixes]
+    if plan.models:
+        return [_fits_head(plan, look), *(line for one in plan.models for line in _one_of_several(one, look))]
     model = plan.model
     what = f"{model.title} in {model.precision}" if model else plan.profile
     words = [
@@ -61,12 +63,23 @@ def verdict_lines(plan: Plan, look: Look) -> list[str]:
         serves.append(f"{count(plan.capacity.concurrent_at_context, 'request')} at a time")
         if plan.capacity.tokens_per_second is not None:
             serves.append(f"about {plan.capacity.tokens_per_second:,.0f} tokens/s ({plan.capacity.basis})")
+    lines = wrapped(harmless(", ".join(word for word in words if word)), look.width, "  ")
+    return [_fits_head(plan, look), *lines, *wrapped(harmless(", ".join(serves)), look.width, "  ")]
+
+
+def _fits_head(plan: Plan, look: Look) -> str:
     ready = not any(finding.level == "error" for finding in plan.findings)
     head = look.paint(f"{look.sign('✓', 'ok')} fits", "bold", "green")
     if not ready:
         head = look.paint(f"{look.sign('✗', 'x')} fits, but not yet", "bold", "red")
-    lines = wrapped(harmless(", ".join(word for word in words if word)), look.width, "  ")
-    return [f"{head}  {plan.profile}", *lines, *wrapped(harmless(", ".join(serves)), look.width, "  ")]
+    return f"{head}  {plan.profile}"
+
+
+def _one_of_several(one: PlannedModel, look: Look) -> list[str]:
+    devices = ", ".join(budget.device for budget in one.memory.per_device if budget.device != "host") or "host"
+    requests = f", {count(one.capacity.concurrent_at_context, 'request')} at a time" if one.capacity else ""
+    told = f"{one.model.title} in {one.precision}, on {one.engine}, {devices}, {number(one.context)} tokens of context{requests}"
+    return wrapped(harmless(told), look.width, "  ")
 
 
 def _reasons(plan: Plan) -> tuple[Finding, ...]:

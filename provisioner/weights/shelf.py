@@ -55,8 +55,7 @@ def offered(spec: Spec, store: "Store") -> tuple[WeightFile, ...]:
 def _checkpoints(spec: Spec, store: "Store") -> Iterator[CheckpointFolder]:
     """Folders of `config.json` and safetensors: the one that the operator named, and those below `--weights`."""
     found = [] if spec.weights is None else list(_folders_below(os.path.abspath(spec.weights)))
-    if spec.model is not None and spec.model.startswith("/") and os.path.isdir(spec.model):
-        found.append(os.path.normpath(spec.model))
+    found += [os.path.normpath(model) for model in spec.named if model.startswith("/") and os.path.isdir(model)]
     if not found:
         return
     from provisioner.weights.folder import checkpoint_in, is_checkpoint_folder
@@ -90,11 +89,12 @@ def _paths(spec: Spec) -> Iterator[str]:
                 f"{spec.weights}: there is no such file or folder", fix="--weights DIR   (a folder of weight files)"
             )
         yield from _weights_below(os.path.abspath(spec.weights))
-    if spec.model is not None and spec.model.startswith("/") and not _is_checkpoint(spec.model):
-        _insist_on_file(spec.model)
-        # The planner looks for the path as the operator wrote it; parts of a split model lie beside it.
-        yield spec.model
-        yield from _parts_beside(spec.model)
+    for model in spec.named:
+        if model.startswith("/") and not _is_checkpoint(model):
+            _insist_on_file(model)
+            # The planner looks for the path as the operator wrote it; parts of a split model lie beside it.
+            yield model
+            yield from _parts_beside(model)
 
 
 def _is_checkpoint(path: str) -> bool:

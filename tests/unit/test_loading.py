@@ -120,3 +120,35 @@ def test_any_text_is_a_spec_or_bad_input(tmp_path_factory: pytest.TempPathFactor
     except BadInput as error:
         read = error
     assert isinstance(read, Spec) or read.fix
+
+
+def test_several_models_in_the_file_and_as_flags(tmp_path: Path) -> None:
+    path = written(tmp_path, "models: [qwen3-8b, qwen3-0.6b]\n")
+    assert load_spec(path, {}, {}) == Spec(models=("qwen3-8b", "qwen3-0.6b"))
+    assert load_spec(path, {}, {}, ("qwen3-4b",)) == Spec(model="qwen3-4b")
+    assert load_spec(None, {}, {}, ("a", "./b.gguf")) == Spec(models=("a", os.path.join(os.getcwd(), "b.gguf")))
+
+
+def test_one_entry_of_models_is_that_model(tmp_path: Path) -> None:
+    assert load_spec(written(tmp_path, "models: [qwen3-8b]\n"), {}, {}) == Spec(model="qwen3-8b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: a\nmodels: [b]\n", "both given"),
+        ("models: [a, a]\n", "given twice"),
+        ("models: [a, b, c, d, e, f, g]\n", "6 at most"),
+        ("models: a\n", "expected a list"),
+        ("models: []\n", "expected a list"),
+        ("models: [a, 1]\n", "expected text"),
+    ],
+)
+def test_models_that_cannot_be_meant(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        load_spec(written(tmp_path, text), {}, {})
+
+
+def test_a_model_without_a_name_is_refused() -> None:
+    with pytest.raises(BadInput, match="empty value"):
+        load_spec(None, {}, {}, ("qwen3-8b", " "))

@@ -1,0 +1,100 @@
+"""A machine on which several models do not all find a place: which, why, and what would give them one."""
+
+from collections.abc import Iterator
+
+from provisioner.model.facts import Host
+from provisioner.model.plan import Change, Finding, Parallel, Plan
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.planning.changes import CARDS_OF_A_SERVER
+from provisioner.planning.devices import entry_of
+from provisioner.planning.ground import survey, usable_cards
+from provisioner.planning.islands import free_bytes
+from provisioner.planning.packing import pack
+from provisioner.planning.several import Table, deal
+from provisioner.planning.unplaced import explain
+from provisioner.planning.whatif import what_if
+
+CONTEXTS = (4096, 2048)
+"""Shorter conversations that are worth proposing, longest first."""
+
+
+def refused(table: Table) -> Plan:
+    """The whole plan: a part of what was asked for is not what was asked for."""
+    left = explain([one.item for one in table.ways], table.devices, table.packed)
+    problems = {one.name: one.problem for one in table.ways}
+    binding = "; ".join(f"{one.name}: {problems[one.name] or one.why}" for one in left)
+    changes = tuple(dict.fromkeys((*_smaller(table), *_fewer(table), *_more_cards(table))))
+    facts = table.scene.facts
+    return Plan(
+        verdict="refused",
+        profile="custom",
+        hostname=facts.host.hostname if isinstance(facts.host, Host) else "this host",
+        model=None,
+        engine=None,
+        target=table.spec.target,
+        parallel=Parallel(),
+        context=table.spec.context or 0,
+        memory=None,
+        capacity=None,
+        services=(),
+        decisions=(),
+        binding=binding,
+        cheapest_changes=changes,
+        findings=(Finding("fits", "error", binding, fix=_remedy(changes)),),
+    )
+
+
+def _remedy(changes: tuple[Change, ...]) -> str:
+    if not changes:
+        return "a plan for each model alone says what it needs: `provision plan --model NAME`"
+    flags = changes[0].flags
+    return f"`provision plan {' '.join(flags)}`" if flags else changes[0].change
+
+
+def _smaller(table: Table) -> Iterator[Change]:
+    """Of each model less: a smaller format where one was asked for, and a shorter context."""
+    spec = table.spec
+    if spec.precision is not None and _all_placed(table, replace(spec, precision=None)):
+        yield Change("each model in the best precision that fits beside the others", f"instead of {spec.precision} for all",
+                     _flags(spec.models))  # fmt: skip
+    shorter = [context for context in CONTEXTS if spec.context is None or context < spec.context]
+    fitting = next((one for one in shorter if _all_placed(table, replace(spec, context=one))), None)
+    if fitting is not None:
+        yield Change(f"context of {fitting} tokens", "all models have a place; longer conversations are cut",
+                     (*_flags(spec.models), "--context", str(fitting)))  # fmt: skip
+
+
+def _all_placed(table: Table, spec: Spec) -> bool:
+    return not deal(spec, table.scene).packed.left
+
+
+def _fewer(table: Table) -> Iterator[Change]:
+    """Without any one model that is enough, those without a place first; else without all that have none."""
+    left = table.packed.left
+    found = False
+    for name in sorted(table.spec.models, key=lambda name: name not in left):
+        kept = tuple(one for one in table.ways if one.name != name)
+        if not pack([one.item for one in kept], table.devices).left:
+            found = True
+            yield Change(f"leave out {name}", "the others have a place", _flags(tuple(one.name for one in kept)))
+    rest = tuple(name for name in table.spec.models if name not in left)
+    if rest and not found:
+        yield Change(f"leave out {' and '.join(left)}", "the others have a place", _flags(rest))
+
+
+def _flags(models: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for model in models for word in ("--model", model))
+
+
+def _more_cards(table: Table) -> Iterator[Change]:
+    """As many cards like the freest one as servers come with."""
+    scene = table.scene
+    cards, _ = usable_cards(scene.facts)
+    entry = entry_of(scene.catalog, max(cards, key=free_bytes)) if cards and not table.host else None
+    for count in (total - len(cards) for total in CARDS_OF_A_SERVER if total > len(cards)) if entry else ():
+        added = f"+{count}x {entry.id}" if entry else ""
+        facts = what_if(scene.facts, added, scene.catalog)
+        if not deal(table.spec, replace(scene, facts=facts, ground=survey(facts))).packed.left:
+            yield Change(f"{count} more {cards[0].name}", "all models have a place", (), added)
+            return

@@ -1,0 +1,76 @@
+"""The plans of several models as one plan of their machine."""
+
+from collections.abc import Sequence
+
+from provisioner.model.plan import Decision, DeviceBudget, MemoryBudget, Plan, PlannedModel
+from provisioner.model.record import replace
+
+
+def merged(plans: Sequence[Plan], places: Decision) -> Plan:
+    """All of them fit. What is one value for a machine is that of the first model; services, decisions and memory are of all."""
+    first = plans[0]
+    return replace(
+        first,
+        memory=_memory(plans),
+        services=tuple(service for plan in plans for service in plan.services),
+        decisions=(places, *(_prefixed(plan, decision) for plan in plans for decision in plan.decisions)),
+        findings=tuple(dict.fromkeys(finding for plan in plans for finding in plan.findings)),
+        models=tuple(map(_alone, plans)),
+    )
+
+
+def _alone(plan: Plan) -> PlannedModel:
+    if plan.model is None or plan.memory is None or plan.engine is None:
+        raise ValueError("only a plan that fits is merged with others")
+    return PlannedModel(
+        model=plan.model,
+        engine=plan.engine,
+        precision=plan.model.precision,
+        parallel=plan.parallel,
+        context=plan.context,
+        memory=plan.memory,
+        capacity=plan.capacity,
+        services=tuple(service.name for service in plan.services),
+    )
+
+
+def _prefixed(plan: Plan, decision: Decision) -> Decision:
+    return replace(decision, subject=f"{plan.model.id if plan.model else plan.profile}: {decision.subject}")
+
+
+def _memory(plans: Sequence[Plan]) -> MemoryBudget | None:
+    """The cache's figures are those of the first model; those of a device and of the disk are sums."""
+    found = [plan.memory for plan in plans if plan.memory is not None]
+    devices: dict[str, list[DeviceBudget]] = {}
+    for memory in found:
+        for budget in memory.per_device:
+            devices.setdefault(budget.device, []).append(budget)
+    budgets = tuple(_budget(each) for name, each in sorted(devices.items(), key=lambda pair: pair[0] == "host"))
+    return replace(
+        found[0],
+        per_device=budgets,
+        host_ram_bytes=sum(memory.host_ram_bytes for memory in found),
+        disk_bytes=sum(memory.disk_bytes for memory in found),
+    )
+
+
+def _budget(budgets: Sequence[DeviceBudget]) -> DeviceBudget:
+    """Components added up, so that budget less components is still what is free, to the byte.
+
+    On an accelerator each model has a budget of its own, and these add up as well. On the host each was planned with what the ones
+    before it had left: the first budget is that of all.
+    """
+    first = budgets[0]
+    used = sum(one.budget_bytes - one.free_bytes for one in budgets)
+    budget = first.budget_bytes if first.device == "host" else sum(one.budget_bytes for one in budgets)
+    return replace(
+        first,
+        budget_bytes=budget,
+        weights_bytes=sum(one.weights_bytes for one in budgets),
+        kv_cache_bytes=sum(one.kv_cache_bytes for one in budgets),
+        activation_bytes=sum(one.activation_bytes for one in budgets),
+        overhead_bytes=sum(one.overhead_bytes for one in budgets),
+        free_bytes=budget - used,
+        basis="; ".join(dict.fromkeys(one.basis for one in budgets)),
+        uncertain_bytes=sum(one.uncertain_bytes for one in budgets),
+    )

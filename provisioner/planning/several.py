@@ -1,0 +1,180 @@
+"""Several models on one machine: each planned for good on the devices, and with the bytes, that the packing gave it.
+
+A model is planned as if the others were programs of somebody else: what they use is not free. So every rule that holds for one model
+holds here, and the sums are made afterwards. On a device that models share, what nobody needs is dealt out in proportion to the needs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from provisioner.catalog import Catalog
+from provisioner.errors import BadInput
+from provisioner.model.facts import HostFacts, Limits, Memory
+from provisioner.model.plan import Decision, Plan, Service
+from provisioner.model.record import dataclass, replace
+from provisioner.model.spec import MOST_MODELS, Spec
+from provisioner.planning.attempt import Scene
+from provisioner.planning.merged import merged
+from provisioner.planning.names import lookup
+from provisioner.planning.packing import Device, Packed, Placed, pack
+from provisioner.planning.settings import wish_of
+from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
+
+PlanOne = Callable[[Spec, HostFacts], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Who wants a place, what places there are, and how they were dealt out."""
+
+    spec: Spec
+    scene: Scene
+    ways: tuple[Ways, ...]
+    devices: tuple[Device, ...]
+    packed: Packed
+    host: bool
+    """Whether the host's memory is what is shared."""
+
+
+def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne) -> Plan:
+    """`scene` is the machine, `plan_one` plans a single model on it; one of several alone is that model."""
+    _insist(spec, scene.catalog)
+    if len(spec.models) == 1:
+        return plan_one(replace(spec, model=spec.models[0], models=()), scene.facts)
+    table = deal(spec, scene)
+    if table.packed.left:
+        from provisioner.planning.crowded import refused
+
+        return refused(table)
+    plans = tuple(_settled(table, plan_one))
+    failed = next((plan for plan in plans if plan.verdict != "fits"), None)
+    return failed or merged(plans, _decision(table))
+
+
+def deal(spec: Spec, scene: Scene) -> Table:
+    """The best way to place all of them, or as many as there is room for."""
+    scene = replace(scene, wish=wish_of(replace(spec, models=())))
+    ways = tuple(ways_of(name, scene) for name in spec.models)
+    devices = places_of(scene)
+    return Table(spec, scene, ways, devices, pack([one.item for one in ways], devices), on_host(scene))
+
+
+def _insist(spec: Spec, catalog: Catalog) -> None:
+    """`BadInput` for what cannot be meant."""
+    if spec.model is not None:
+        raise BadInput("`model` and `models` are both given", fix="put the one model into `models` as well")
+    if len(spec.models) > MOST_MODELS:
+        raise BadInput(
+            f"{len(spec.models)} models are asked for, and the best places are found for {MOST_MODELS} at most",
+            fix=f"name {MOST_MODELS} models or fewer; more of them go on a second machine",
+        )
+    seen: dict[str, str] = {}
+    for name in spec.models:
+        named = None if name.startswith("/") else lookup(catalog, name)
+        key = named.entry.id if named else name
+        if key in seen:
+            both = f"`{name}`" if seen[key] == name else f"`{seen[key]}` and `{name}`"
+            raise BadInput(f"{both}: the same model is asked for twice", fix="name each model once")
+        seen[key] = name
+    if spec.settings.get("placement", "").strip() == "split":
+        raise BadInput("several models are put on devices or on the host, and not on both",
+                       fix="leave `--set placement=split` away")  # fmt: skip
+
+
+def _settled(table: Table, plan_one: PlanOne) -> Iterator[Plan]:
+    """One plan for each model, in their order, on ports of their own."""
+    facts, port = table.scene.facts, wish_of(replace(table.spec, models=())).port
+    used: set[str] = set()
+    for placed, ways in zip(table.packed.placed, table.ways, strict=True):
+        spec = replace(table.spec, model=placed.name, models=(), precision=ways.precision(placed.option),
+                       settings=_settings(table, port))  # fmt: skip
+        given = facts if table.host else only(facts, _free(placed, table))
+        plan = plan_one(spec, given)
+        yield replace(plan, services=tuple(_named(plan, used)), decisions=tuple(_shares(plan, table, placed)))
+        port += len(plan.services)
+        facts = _with_less(facts, _host_bytes(plan))
+
+
+def _settings(table: Table, port: int) -> Mapping[str, str]:
+    placement = {} if table.host else {"placement": "device"}
+    kept = {
+        key: value for key, value in table.spec.settings.items() if key.strip().lower() not in ("port", "precision")
+    }
+    return {**kept, **placement, "port": str(port)}
+
+
+def _free(placed: Placed, table: Table) -> dict[str, int]:
+    """On each of its devices the same: its need, and its part of what nobody needs on the fullest of them."""
+    mine = placed.option.bytes_per_device
+    free = {device.name: device.free_bytes for device in table.devices}
+    if not placed.option.bounded:
+        return {name: free[name] for name in placed.devices}
+    shares = []
+    for name in placed.devices:
+        needs = sum(one.option.bytes_per_device for one in table.packed.placed if name in one.devices)
+        shares.append(mine + (free[name] - needs) * mine // max(1, needs))
+    return dict.fromkeys(placed.devices, min(shares))
+
+
+def _named(plan: Plan, used: set[str]) -> Iterator[Service]:
+    """`llm-qwen3-8b` for `llm`; a number where two models come to the same name."""
+    for service in plan.services:
+        word = "".join(
+            letter if letter.isalnum() and letter.isascii() else "-" for letter in service.model_name.lower()
+        )
+        first = f"llm-{word.strip('-')}{service.name.removeprefix('llm')}"
+        name, number = first, 2
+        while name in used:
+            name, number = f"{first}-{number}", number + 1
+        used.add(name)
+        yield replace(service, name=name)
+
+
+def _shares(plan: Plan, table: Table, placed: Placed) -> Iterator[Decision]:
+    """Why a share is as small as it is: the planner of one model knows nothing of the others."""
+    beside = [one.name for one in table.packed.placed if one is not placed and set(one.devices) & set(placed.devices)]
+    for decision in plan.decisions:
+        if beside and decision.subject == "share of the device":
+            decision = replace(decision, because=f"the rest is for {', '.join(beside)}")
+        yield decision
+
+
+def _host_bytes(plan: Plan) -> int:
+    budgets = plan.memory.per_device if plan.memory else ()
+    return sum(one.budget_bytes - one.free_bytes for one in budgets if one.device == HOST)
+
+
+def _with_less(facts: HostFacts, used: int) -> HostFacts:
+    """The same machine while somebody else uses so much of the host's memory."""
+    memory, limits = facts.memory, facts.limits
+    if isinstance(memory, Memory):
+        memory = replace(memory, available_bytes=max(0, memory.available_bytes - used))
+    if isinstance(limits, Limits) and limits.memory_bytes is not None:
+        limits = replace(limits, memory_used_bytes=(limits.memory_used_bytes or 0) + used)
+    return replace(facts, memory=memory, limits=limits)
+
+
+def _decision(table: Table) -> Decision:
+    """Who is where."""
+    told = "; ".join(f"{one.name} on {_where(one.devices)}" for one in table.packed.placed)
+    shared = _shared(table.packed.placed)
+    because = "no way gives them more of their precision, or more of them devices of their own"
+    if table.host:
+        because = (
+            "no way gives them more of their precision; each has what the ones before it leave of the host's memory"
+        )
+    if not table.packed.exact:
+        because = "the best of the ways that were tried; there are too many to try all"
+    return Decision("places", told, f"{because}; {shared}" if shared else because)
+
+
+def _where(devices: Sequence[str]) -> str:
+    return ", ".join(devices)
+
+
+def _shared(placed: Sequence[Placed]) -> str:
+    on: dict[str, list[str]] = {}
+    for one in placed:
+        for name in one.devices:
+            on.setdefault(name, []).append(one.name)
+    names = [name for name, models in on.items() if len(models) > 1 and name != HOST]
+    return f"{_where(names)} {'is' if len(names) == 1 else 'are'} shared, each model within its part" if names else ""

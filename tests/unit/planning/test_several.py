@@ -1,0 +1,172 @@
+"""Several models on one machine: who goes where, what each may use, and what would help where they do not all fit."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provisioner.errors import BadInput
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Plan
+from provisioner.model.spec import Spec
+from provisioner.planning.document import plan_document
+from tests.unit.planning.samples import machine, plan
+
+SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "plan.schema.json"
+HOST = "host"
+
+
+def devices(found: Plan) -> dict[str, list[str]]:
+    """By model the accelerators that it is planned on."""
+    return {
+        one.model.id: [budget.device for budget in one.memory.per_device if budget.device != HOST]
+        for one in found.models
+    }
+
+
+def formats(found: Plan) -> dict[str, str]:
+    return {one.model.id: one.precision for one in found.models}
+
+
+def test_two_models_have_a_card_each() -> None:
+    found = plan("2x RTX 4090, 128 GiB", Spec(models=("qwen2.5-7b-instruct", "qwen2.5-14b-instruct")))
+    assert found.verdict == "fits"
+    assert sorted(name for names in devices(found).values() for name in names) == ["nvidia:0", "nvidia:1"]
+    assert formats(found)["qwen2.5-7b-instruct"] == "bf16"
+    assert [service.port for service in found.services] == [8000, 8001]
+
+
+def test_a_small_model_shares_the_card_of_a_large_one() -> None:
+    found = plan("1x L40S, 128 GiB", Spec(models=("qwen2.5-32b-instruct", "qwen3-0.6b")))
+    assert devices(found) == {"qwen2.5-32b-instruct": ["nvidia:0"], "qwen3-0.6b": ["nvidia:0"]}
+    assert [service.name for service in found.services] == ["llm-qwen2-5-32b-instruct", "llm-qwen3-0-6b"]
+    told = {one.subject: one for one in found.decisions}
+    assert "shared" in told["places"].because
+    assert told["qwen2.5-32b-instruct: share of the device"].because == "the rest is for qwen3-0.6b"
+
+
+def test_a_format_for_all_holds_for_each() -> None:
+    found = plan("1x L40S, 128 GiB", Spec(models=("qwen2.5-32b-instruct", "qwen3-14b"), precision="awq"))
+    assert formats(found) == {"qwen2.5-32b-instruct": "awq", "qwen3-14b": "awq"}
+
+
+def test_a_large_model_leaves_devices_to_a_small_one() -> None:
+    found = plan("8x RTX 4090, 256 GiB", Spec(models=("llama-3.3-70b-instruct", "qwen2.5-7b-instruct")))
+    on = devices(found)
+    assert found.verdict == "fits"
+    assert not set(on["llama-3.3-70b-instruct"]) & set(on["qwen2.5-7b-instruct"])
+    assert formats(found)["qwen2.5-7b-instruct"] == "bf16"
+
+
+def test_what_does_not_fit_is_refused_with_what_would_help() -> None:
+    models = ("qwen2.5-72b-instruct", "qwen2.5-7b-instruct")
+    found = plan("1x RTX 4090, 64 GiB", Spec(models=models))
+    assert (found.verdict, found.services, found.models) == ("refused", (), ())
+    assert found.binding.startswith("qwen2.5-72b-instruct: ")
+    changes = {change.change: change for change in found.cheapest_changes}
+    assert changes["leave out qwen2.5-72b-instruct"].flags == ("--model", "qwen2.5-7b-instruct")
+    added = next(change.what_if for change in found.cheapest_changes if change.what_if)
+    count = int(added.removeprefix("+").partition("x")[0])
+    assert plan(f"{1 + count}x RTX 4090, 64 GiB", Spec(models=models)).verdict == "fits"
+
+
+def test_models_that_crowd_each_other_out_are_named() -> None:
+    found = plan(
+        "1x RTX 4090, 64 GiB", Spec(models=("qwen2.5-14b-instruct", "qwen2.5-7b-instruct", "qwen3-8b", "qwen3-4b"))
+    )
+    assert "it would fit alone, not beside" in found.binding
+    left_out = [change for change in found.cheapest_changes if change.change.startswith("leave out")]
+    assert left_out
+    for change in left_out:
+        assert plan("1x RTX 4090, 64 GiB", Spec(models=change.flags[1::2])).verdict == "fits"
+
+
+def test_without_accelerators_models_share_the_host() -> None:
+    found = plan("16 cores, 32 GiB", Spec(models=("qwen3-8b", "qwen3-4b")))
+    assert found.verdict == "fits"
+    assert {one.engine for one in found.models} == {"llamacpp"}
+    assert found.memory is not None
+    (host,) = found.memory.per_device
+    assert host.free_bytes >= 0
+    assert host.free_bytes == found.models[-1].memory.per_device[-1].free_bytes
+
+
+def test_the_host_has_no_room_for_one_of_them() -> None:
+    found = plan("16 cores, 8 GiB", Spec(models=("qwen3-14b", "qwen3-4b")))
+    assert found.verdict == "refused"
+    assert "on the host" in found.binding
+
+
+def test_one_of_several_alone_is_that_model() -> None:
+    assert plan("1x L40S, 64 GiB", Spec(models=("qwen3-8b",))) == plan("1x L40S, 64 GiB", Spec(model="qwen3-8b"))
+
+
+def test_the_document_keeps_the_schema() -> None:
+    found = plan("1x L40S, 128 GiB", Spec(models=("qwen2.5-32b-instruct", "qwen3-0.6b")))
+    document = plan_document(found, ())
+    jsonschema.validate(json.loads(json.dumps(document)), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert document["models"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (Spec(models=("qwen3-8b", "qwen3-8b")), "twice"),
+        (Spec(models=("qwen3-0.6b", "Qwen/Qwen3-0.6B")), "the same model"),
+        (Spec(models=tuple(f"model-{number}" for number in range(7))), "6 at most"),
+        (Spec(model="qwen3-8b", models=("qwen3-4b",)), "both given"),
+        (Spec(models=("qwen3-8b", "qwen3-4b"), settings={"placement": "split"}), "not on both"),
+    ],
+)
+def test_what_cannot_be_meant(spec: Spec, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        plan("1x L40S, 64 GiB", spec)
+
+
+SMALL = ("qwen3-0.6b", "qwen3-4b", "qwen3-8b", "qwen2.5-7b-instruct", "qwen2.5-14b-instruct", "qwen3-30b-a3b")
+MACHINES = (
+    "1x L40S, 128 GiB",
+    "2x RTX 4090, 128 GiB",
+    "4x RTX 3090, 256 GiB",
+    "1x H100 80GB, 256 GiB",
+    "12 cores, 48 GiB",
+)
+
+
+@given(st.sampled_from(MACHINES), st.lists(st.sampled_from(SMALL), min_size=2, max_size=3, unique=True))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_nobody_has_more_than_there_is(hardware: str, models: list[str]) -> None:
+    facts = machine(hardware)
+    found = plan(facts, Spec(models=tuple(models)))
+    if found.verdict != "fits":
+        assert found.cheapest_changes
+        assert not found.services
+        return
+    ports = [service.port for service in found.services]
+    names = [service.name for service in found.services]
+    assert len(set(ports)) == len(ports)
+    assert len(set(names)) == len(names)
+    assert [one.model.id for one in found.models] == models
+    claimed: dict[str, int] = defaultdict(int)
+    for one in found.models:
+        own = [budget for budget in one.memory.per_device if budget.device != HOST]
+        assert len({(budget.budget_bytes, budget.total_bytes) for budget in own}) <= 1 or one.parallel.tensor == 1
+        for budget in own:
+            claimed[budget.device] += budget.budget_bytes
+    cards = {
+        f"{card.vendor}:{card.index}": card
+        for there in facts.accelerators.values() if not isinstance(there, Unknown) for card in there
+    }  # fmt: skip
+    for name, claims in claimed.items():
+        free = cards[name].free_bytes
+        assert not isinstance(free, Unknown)
+        assert claims <= free
+    assert found.memory is not None
+    for budget in found.memory.per_device:
+        parts = budget.weights_bytes + budget.kv_cache_bytes + budget.activation_bytes + budget.overhead_bytes
+        assert budget.budget_bytes - parts == budget.free_bytes
+        assert budget.free_bytes >= 0
