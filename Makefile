@@ -56,6 +56,7 @@ world:
 bench: env-dev
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/hashing.py
+	$(BIN)/python benchmarks/planning.py
 
 wheel: env
 	$(BIN)/python -m hatchling build -t wheel
