@@ -1,9 +1,10 @@
-"""The ways in which one of several models can be run: in each precision, on the fewest devices and on twice as many, with the least
-memory that does. What an engine claims of a device follows what is free of it, so the least is found by planning with less and less.
+"""The ways in which one of several models can be run: in each precision, on the fewest devices and on more, with the least memory
+that does. What an engine claims of a device follows what is free of it, so the least is found by planning with less and less.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from math import inf, log2
+from typing import cast
 
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.load import Degrees
@@ -25,6 +26,9 @@ STEPS = 128
 OWN_DEVICES = 0.9
 """What devices of its own are worth to a model, where halving its weights costs 1: two models on a device halve each other's speed,
 and half of the weights doubles it."""
+
+SIZES = (1, 2, 4, 8)
+"""Devices that a model is tried on, beside all of them: a tensor group is a power of two."""
 
 SMALLER = 0.8
 """A format is worth trying after another that fits alone when its weights are no more than this part of them."""
@@ -76,11 +80,16 @@ def ways_of(name: str, scene: Scene) -> Ways:
     found: list[Way] = []
     problems: list[Attempt] = []
     limit = inf
-    for precision, value in _precisions(scene):
+    formats = tuple(_precisions(scene))
+    lightest = min(value for _, value in formats)
+    for precision, value in formats:
         if value > limit:
             continue
         wished = _wishing(scene, precision)
-        ways = tuple(_in_host(wished, precision, value) if on_host(scene) else _on_cards(wished, precision, value))
+        sizes = SIZES if value + log2(SMALLER) <= lightest else ()
+        ways = tuple(
+            _in_host(wished, precision, value) if on_host(scene) else _on_cards(wished, precision, value, sizes)
+        )
         found += ways
         if ways:
             limit = value + log2(SMALLER)
@@ -152,7 +161,8 @@ def _in_host(scene: Scene, precision: str | None, value: float) -> Iterator[Way]
         yield Way(Option(attempt.label, 1, host.budget_bytes - host.free_bytes, value, kind=HOST), precision)
 
 
-def _on_cards(scene: Scene, precision: str | None, value: float) -> Iterator[Way]:
+def _on_cards(scene: Scene, precision: str | None, value: float, sizes: tuple[int, ...]) -> Iterator[Way]:
+    """On the fewest devices, alone and beside others; on twice as many, and on each of these sizes, with less of each."""
     kinds: dict[str, list[Accelerator]] = {}
     for card in sorted(scene.ground.cards, key=free_bytes, reverse=True):
         kinds.setdefault(kind_of(card), []).append(card)
@@ -165,14 +175,15 @@ def _on_cards(scene: Scene, precision: str | None, value: float) -> Iterator[Way
         own = Option(least.label, count, least.bytes_per_device, value + OWN_DEVICES, kind, least.tensor, bounded=False)
         yield Way(own, precision)
         yield Way(least, precision)
-        wide = _wide(scene, kind, cards, 2 * count, value)
-        if wide is not None and wide.bytes_per_device < least.bytes_per_device:
-            yield Way(wide, precision)
+        for more in sorted({2 * count, *sizes}):
+            wide = _wide(scene, kind, cards, more, value) if more > count else None
+            if wide is not None and wide.bytes_per_device < least.bytes_per_device:
+                yield Way(wide, precision)
 
 
 def _fewest(scene: Scene, cards: list[Accelerator]) -> tuple[int, Attempt] | None:
     """The fewest devices on which it fits, all of them in use."""
-    for count in sorted({size for size in (1, 2, 4, 8, len(cards)) if size <= len(cards)}):
+    for count in sorted({size for size in (*SIZES, len(cards)) if size <= len(cards)}):
         attempt = _with(scene, cards[:count], None)
         if not attempt.problem:
             used = len(attempt.served.layout.devices) if attempt.served else count
@@ -191,7 +202,11 @@ def _wide(scene: Scene, kind: str, cards: list[Accelerator], count: int, value: 
 def _option(scene: Scene, kind: str, cards: list[Accelerator], attempt: Attempt, value: float) -> Option:
     most = min(map(free_bytes, cards))
     weights = attempt.subject.weights_bytes // len(cards) if attempt.subject else 0
-    least = _least(lambda free: not _with(scene, cards, free).problem, min(weights // 2, most), most)
+    wish = scene.wish
+    key = ("least", wish.model, wish.precision, wish.context, kind, len(cards), most)
+    if key not in scene.known:
+        scene.known[key] = _least(lambda free: not _with(scene, cards, free).problem, min(weights, most), most)
+    least = cast("int", scene.known[key])
     degrees = attempt.served.load.degrees if attempt.served else Degrees()
     tensor = degrees.tensor if len(cards) % degrees.tensor == 0 else 1
     return Option(attempt.label, len(cards), least, value, kind=kind, tensor=tensor)

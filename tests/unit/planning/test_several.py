@@ -9,12 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.errors import BadInput
+from provisioner.errors import BadInput, Refused
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.phases.prepare import insist
 from provisioner.planning.document import plan_document
-from tests.unit.planning.samples import machine, plan
+from tests.unit.planning.samples import local, machine, plan
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "plan.schema.json"
 HOST = "host"
@@ -101,6 +103,19 @@ def test_the_host_has_no_room_for_one_of_them() -> None:
     assert "on the host" in found.binding
 
 
+def test_a_file_and_a_model_of_the_catalog_share_a_device() -> None:
+    shelf = Shelf(local=(local("/x/a.gguf", sha256="0" * 64),))
+    found = plan("1x RTX 4090, 64 GiB", Spec(models=("/x/a.gguf", "qwen3-8b")), shelf)
+    assert [one.engine for one in found.models] == ["llamacpp", "vllm"]
+    assert devices(found) == {"a": ["nvidia:0"], "qwen3-8b": ["nvidia:0"]}
+
+
+def test_this_version_starts_one_model() -> None:
+    found = plan("16 cores, 32 GiB", Spec(models=("qwen3-8b", "qwen3-4b")))
+    with pytest.raises(Refused, match="2 models are planned, and this version starts one"):
+        insist(found)
+
+
 def test_one_of_several_alone_is_that_model() -> None:
     assert plan("1x L40S, 64 GiB", Spec(models=("qwen3-8b",))) == plan("1x L40S, 64 GiB", Spec(model="qwen3-8b"))
 
@@ -154,7 +169,10 @@ def test_nobody_has_more_than_there_is(hardware: str, models: list[str]) -> None
     claimed: dict[str, int] = defaultdict(int)
     for one in found.models:
         own = [budget for budget in one.memory.per_device if budget.device != HOST]
-        assert len({(budget.budget_bytes, budget.total_bytes) for budget in own}) <= 1 or one.parallel.tensor == 1
+        cut = one.parallel
+        if one.engine != "llamacpp":
+            assert len(own) == cut.tensor * cut.pipeline * cut.data * cut.replicas
+            assert len({(budget.budget_bytes, budget.total_bytes) for budget in own}) == 1
         for budget in own:
             claimed[budget.device] += budget.budget_bytes
     cards = {
