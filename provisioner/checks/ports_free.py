@@ -11,8 +11,8 @@ FIX = "end the other program, or `--set port=8001`"
 
 
 def run(view: View) -> Iterator[Finding]:
-    uses = Counter(service.port for service in view.plan.services)
-    for port, count in sorted(uses.items()):
+    uses = Counter((service.port, service.node) for service in view.plan.services)
+    for (port, _), count in sorted(uses.items()):
         if count > 1:
             yield Finding(NAME, "error", f"{count} services want port {port}", fix="give each its own port")
         if port in view.ports_taken:

@@ -135,6 +135,8 @@ class Service:
     open_files: int = 1024
     devices: tuple[str, ...] = ()
     image: str | None = None
+    node: int = 0
+    """Which of the machines alike it runs on, from 0."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The engine's own flags that were planned for this machine, without their dashes."""
 

@@ -206,12 +206,18 @@ def _insist_on_a_start(plan: Plan) -> None:
     if not _starts(plan):
         raise Refused(
             f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
-            fix="`provision up --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
+            fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
         )
 
 
+def _asked(plan: Plan) -> str:
+    return f"--model {plan.model.id}" if plan.profile == "custom" and plan.model else f"--profile {plan.profile}"
+
+
 def _starts(plan: Plan) -> bool:
-    return not plan.models and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
+    return not plan.models and bool(
+        getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False)
+    )
 
 
 def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:

@@ -22,7 +22,7 @@ from provisioner.planning.stock import Subject
 
 def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
     """On the roomiest card."""
-    slots = scene.wish.concurrency or 1
+    slots = scene.wish.concurrency or profile.concurrency
     ground = survey(scene.facts, engine.vendors, embedded=False)
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=ground)
     if not ground.devices or isinstance(ground.host, Unknown):

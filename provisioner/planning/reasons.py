@@ -62,6 +62,7 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
     idle = tuple(Rejected(room.device, "the others suffice") for _, room in ground.devices if room.device not in used)
     where = used[0] if len(used) == 1 else f"{len(used)} devices, {', '.join(used)}"
     share = "all layers" if attempt.rung.placement == "device" else f"{layers} layers, the rest in host memory"
+    share = "everything but the experts, which are in host memory" if attempt.engine.experts_on_host else share
     because = f"{size(ground.device.budget_bytes)} to plan with: {ground.device.basis}"
     return Decision("placement", f"{where} ({ground.accelerator.name}), {share}", because, (*idle, *others))
 

@@ -60,6 +60,7 @@ def _served(attempt: Attempt, scene: Scene, place: Place, layout: Layout) -> Ite
             for rank in range(span):
                 name = NAME + (f"-{number}" if layout.replicas > 1 else "") + (f"-node{rank}" if span > 1 else "")
                 service = _common(attempt, scene, place, name, place_in_team)
+                service = replace(service, node=team * span + rank)
                 yield _on_devices(service, attempt, scene, place, devices, rank)
 
 
@@ -173,6 +174,8 @@ def _visible(facts: HostFacts, cards: tuple[Accelerator, ...]) -> Mapping[str, s
 
 def options_of(attempt: Attempt, scene: Scene) -> dict[str, str]:
     """Values of the engine's flags; what the operator set by name wins."""
+    if attempt.engine.experts_on_host:
+        return {**_for_experts(scene), **scene.wish.options}
     fitting, wish, facts = attempt.fit, scene.wish, scene.facts
     layers = fitting.device_layers if fitting is not None else 0
     threads, _ = thread_count(facts, wish.threads)
@@ -184,6 +187,19 @@ def options_of(attempt: Attempt, scene: Scene) -> dict[str, str]:
     if len(spread) > 1:
         planned["tensor-split"] = ",".join(map(str, spread))
     return {**planned, **({"numa": policy} if policy else {}), **wish.options}
+
+
+def _for_experts(scene: Scene) -> dict[str, str]:
+    """A pool of threads for each NUMA node, and all physical cores; GGUF files are read by the method that all processors have."""
+    threads, _ = thread_count(scene.facts, scene.wish.threads)
+    nodes = () if isinstance(scene.facts.numa, Unknown) else [one for one in scene.facts.numa if one.memory_bytes]
+    pools = str(max(1, len(nodes)))
+    return {
+        "threads": str(threads),
+        "kt-method": "LLAMAFILE",
+        "kt-cpuinfer": str(threads),
+        "kt-threadpool-count": pools,
+    }
 
 
 def used_split(split: tuple[int, ...]) -> tuple[int, ...]:

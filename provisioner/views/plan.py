@@ -229,7 +229,7 @@ def change_lines(plan: Plan, look: Look) -> list[str]:
 
 
 def _shown_by(change: Change) -> str:
-    return f" (`plan --what-if '{change.what_if}'`)" if change.what_if else ""
+    return f" (`plan --what-if='{change.what_if}'`)" if change.what_if else ""
 
 
 def action_lines(planned: Planned, look: Look) -> list[str]:
