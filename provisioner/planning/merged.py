@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from provisioner.model.plan import Decision, DeviceBudget, MemoryBudget, Plan, PlannedModel
+from provisioner.model.plan import Decision, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
 from provisioner.model.record import replace
 
 
@@ -14,9 +14,17 @@ def merged(plans: Sequence[Plan], places: Decision) -> Plan:
         memory=_memory(plans),
         services=tuple(service for plan in plans for service in plan.services),
         decisions=(places, *(_prefixed(plan, decision) for plan in plans for decision in plan.decisions)),
-        findings=tuple(dict.fromkeys(finding for plan in plans for finding in plan.findings)),
+        findings=_findings(plans),
         models=tuple(map(_alone, plans)),
     )
+
+
+def _findings(plans: Sequence[Plan]) -> tuple[Finding, ...]:
+    """Each once; that several models are planned and not started stands for the same of each engine."""
+    told = f"planned only: this version starts one model, and these are {len(plans)}"
+    only_planned = Finding("planned-only", "note", told, fix="`provision up` with one of them")
+    found = (one for plan in plans for one in plan.findings if one.id != only_planned.id)
+    return (*dict.fromkeys(found), only_planned)
 
 
 def _alone(plan: Plan) -> PlannedModel:

@@ -112,6 +112,7 @@ def test_a_file_and_a_model_of_the_catalog_share_a_device() -> None:
 
 def test_this_version_starts_one_model() -> None:
     found = plan("16 cores, 32 GiB", Spec(models=("qwen3-8b", "qwen3-4b")))
+    assert [one.id for one in found.findings].count("planned-only") == 1
     with pytest.raises(Refused, match="2 models are planned, and this version starts one"):
         insist(found)
 
