@@ -1,15 +1,23 @@
 """What holds for every machine: budgets are kept, memory never harms, remedies work, nothing unknown crashes."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
+from provisioner.model.load import Degrees, Load
 from provisioner.model.plan import Change, Plan
 from provisioner.model.record import fields, replace
 from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from provisioner.planning.devices import card_of
 from provisioner.planning.document import plan_document
+from provisioner.planning.plan import make_plan
+from provisioner.planning.settings import engine_named
 from provisioner.planning.whatif import what_if
-from tests.unit.planning.samples import CATALOG, GIB, altered, machine, plan, with_backends, with_more_memory
+from tests.unit.planning.samples import CATALOG, GIB, PLACE, altered, machine, plan, with_backends, with_more_memory
 
 PROFILES = sorted(CATALOG.profiles)
 CARDS = (
@@ -17,6 +25,7 @@ CARDS = (
     "2x RTX 4090, 2x RTX 3090, ", "4x V100 SXM2 32GB, ", "8x H20-3e, nvlink=yes, ", "8x 910B3, ", "8x MI300X, 2 nodes, ",
 )  # fmt: skip
 UNKNOWN = Unknown("it could not be asked")
+EACH = settings(deadline=None, max_examples=60)
 
 
 @st.composite
@@ -60,7 +69,7 @@ def half_known(draw: st.DrawFn) -> HostFacts:
     return altered(facts, {**changes, "software": altered(facts.software, software)})
 
 
-@settings(deadline=None)
+@settings(EACH)
 @given(machines(), specs())
 def test_a_plan_that_fits_never_exceeds_a_budget(facts: HostFacts, spec: Spec) -> None:
     made = plan(facts, spec)
@@ -73,14 +82,14 @@ def test_a_plan_that_fits_never_exceeds_a_budget(facts: HostFacts, spec: Spec) -
     assert (made.verdict == "fits") == bool(made.services) == (not made.binding)
 
 
-@settings(deadline=None)
+@settings(EACH)
 @given(machines(), specs(), st.integers(1, 512), st.sampled_from(("host", "nvidia:0")))
 def test_more_memory_never_turns_a_fit_into_a_refusal(facts: HostFacts, spec: Spec, gib: int, where: str) -> None:
     if plan(facts, spec).verdict == "fits":
         assert plan(with_more_memory(facts, where, gib * GIB), spec).verdict == "fits"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(EACH, suppress_health_check=[HealthCheck.too_slow])
 @given(machines(), specs())
 def test_every_change_that_a_refusal_names_gives_a_plan_that_fits(facts: HostFacts, spec: Spec) -> None:
     made = plan(facts, spec)
@@ -102,7 +111,65 @@ def _changed(facts: HostFacts, spec: Spec, change: Change) -> Plan:
     return plan(facts, spec)
 
 
-@settings(deadline=None)
+@settings(EACH)
+@given(machines(), specs())
+def test_no_device_is_used_twice_and_ranks_have_one_each(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    used = Counter(device for service in made.services for device in service.devices)
+    assert all(times <= facts.nodes for times in used.values())
+    assert all(len(set(service.devices)) == len(service.devices) for service in made.services)
+    if made.services and _claims_devices(made):
+        cut = made.parallel
+        assert {len(service.devices) * cut.nodes for service in made.services} == {cut.tensor * cut.pipeline * cut.data}
+
+
+@settings(EACH)
+@given(machines(), specs())
+def test_no_cut_comes_out_that_the_engine_would_refuse(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    if made.verdict != "fits" or made.model is None or not _claims_devices(made):
+        return
+    cut, geometry = made.parallel, CATALOG.model(made.model.id).architecture
+    assert geometry.heads % cut.tensor == 0
+    assert geometry.kv_lora_rank or geometry.kv_heads % cut.tensor == 0 or cut.tensor % geometry.kv_heads == 0
+    assert cut.pipeline <= geometry.layers
+    assert any(not why for why in _refusals(made, facts))
+
+
+def _claims_devices(made: Plan) -> bool:
+    return made.engine is not None and engine_named(made.engine).usage is not None
+
+
+def _refusals(made: Plan, facts: HostFacts) -> Iterator[str]:
+    """What the engine says of this cut, release by release, on the kind of card that is used."""
+    assert made.model is not None
+    assert made.engine is not None
+    cut, engine = made.parallel, engine_named(made.engine)
+    degrees = Degrees(cut.tensor, cut.pipeline, cut.data, cut.nodes, cut.decode_context, cut.expert)
+    entry = CATALOG.engine(engine.name)
+    cards = [card for found in facts.accelerators.values() for card in (() if isinstance(found, Unknown) else found)]
+    card = next(card_of(CATALOG, card) for card in cards if card.uuid in made.services[0].devices)
+    for version in entry.releases or ("",):
+        for precision in (made.model.precision, "fp16"):
+            yield engine.refuses(
+                Load(
+                    geometry=CATALOG.model(made.model.id).architecture, precision=precision, degrees=degrees, card=card,
+                    weights_bytes=0, kv_bytes_per_token=0, context=1, sequences=1, batched_tokens=1, version=version,
+                    constants=entry.constants,
+                )
+            )  # fmt: skip
+
+
+@settings(EACH)
+@given(machines(), specs())
+def test_what_runs_already_is_planned_again(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    if made.verdict == "fits":
+        again = make_plan(spec, facts, CATALOG, Shelf(), PLACE, in_force=made)
+        assert (again.verdict, again.services) == ("fits", made.services)
+
+
+@settings(EACH)
 @given(half_known(), specs())
 def test_nothing_unknown_crashes_a_plan_or_makes_it_fit_by_luck(facts: HostFacts, spec: Spec) -> None:
     made = plan(facts, spec)
@@ -111,13 +178,13 @@ def test_nothing_unknown_crashes_a_plan_or_makes_it_fit_by_luck(facts: HostFacts
     assert plan_document(made, ())["verdict"] == made.verdict
 
 
-@settings(deadline=None)
+@settings(EACH)
 @given(machines(), specs())
 def test_planning_twice_gives_the_same_plan(facts: HostFacts, spec: Spec) -> None:
     assert plan(facts, spec) == plan(facts, spec)
 
 
-@settings(deadline=None)
+@settings(EACH)
 @given(machines())
 def test_what_auto_chose_fits_when_it_is_named(facts: HostFacts) -> None:
     made = plan(facts)
