@@ -17,7 +17,7 @@ def plan_view(planned: Planned, look: Look, *, explain: bool = False) -> str:
     blocks = [
         machine_lines(planned.facts, look),
         verdict_lines(plan, look),
-        budget_lines(plan.memory, look),
+        budget_lines(plan.memory, look, several=bool(plan.models)),
         decision_lines(plan, look, explain=explain),
         finding_lines(tuple(one for one in plan.findings if one not in _reasons(plan)), look),
         change_lines(plan, look),
@@ -79,6 +79,7 @@ def _one_of_several(one: PlannedModel, look: Look) -> list[str]:
     devices = ", ".join(budget.device for budget in one.memory.per_device if budget.device != "host") or "host"
     requests = f", {count(one.capacity.concurrent_at_context, 'request')} at a time" if one.capacity else ""
     told = f"{one.model.title} in {one.precision}, on {one.engine}, {devices}, {number(one.context)} tokens of context{requests}"
+    told += f", {number(one.memory.kv_tokens)} tokens fit its kv cache"
     return wrapped(harmless(told), look.width, "  ")
 
 
@@ -99,8 +100,8 @@ def _spread(plan: Plan) -> str:
     return ", ".join(f"{amount} × {name}" for amount, name in parts if amount > 1)
 
 
-def budget_lines(memory: MemoryBudget | None, look: Look) -> list[str]:
-    """One bar for each device, equal ones together, and the legend with amounts."""
+def budget_lines(memory: MemoryBudget | None, look: Look, *, several: bool = False) -> list[str]:
+    """One bar for each device, equal ones together, and the legend with amounts; of several models each has a cache of its own."""
     if memory is None or not memory.per_device:
         return []
     lines = [look.paint("Memory", "bold")]
@@ -111,8 +112,9 @@ def budget_lines(memory: MemoryBudget | None, look: Look) -> list[str]:
     width = max(map(columns, names.values()))
     for key, devices in alike.items():
         lines += _bar(devices[0], names[key], width, look)
-    kv = f"{number(memory.kv_tokens)} tokens fit the kv cache, {size(memory.kv_bytes_per_token)} each; {size(memory.disk_bytes)} on disk"
-    return [*lines, *(look.paint(line, "dim") for line in wrapped(kv, look.width, "  "))]
+    kv = f"{number(memory.kv_tokens)} tokens fit the kv cache, {size(memory.kv_bytes_per_token)} each; "
+    told = f"{'' if several else kv}{size(memory.disk_bytes)} on disk"
+    return [*lines, *(look.paint(line, "dim") for line in wrapped(told, look.width, "  "))]
 
 
 def _amounts(device: DeviceBudget) -> tuple[int, int, int, int]:

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from provisioner.errors import BadInput, Refused
 from provisioner.model.facts import Unknown
+from provisioner.model.outcome import Planned
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.prepare import insist
 from provisioner.planning.document import plan_document
+from provisioner.views.layout import Look
+from provisioner.views.plan import plan_view
 from tests.unit.planning.samples import local, machine, plan
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "plan.schema.json"
@@ -115,6 +118,14 @@ def test_this_version_starts_one_model() -> None:
     assert [one.id for one in found.findings].count("planned-only") == 1
     with pytest.raises(Refused, match="2 models are planned, and this version starts one"):
         insist(found)
+
+
+def test_each_model_has_a_line_of_the_verdict() -> None:
+    facts = machine("16 cores, 32 GiB")
+    shown = plan_view(Planned(facts, plan(facts, Spec(models=("qwen3-8b", "qwen3-4b"))), ()), Look(width=200))
+    lines = [line for line in shown.splitlines() if "tokens fit its kv cache" in line]
+    assert [line.split(" in ")[0].strip() for line in lines] == ["Qwen3 8B", "Qwen3 4B"]
+    assert "tokens fit the kv cache" not in shown
 
 
 def test_one_of_several_alone_is_that_model() -> None:
