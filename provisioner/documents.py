@@ -67,7 +67,7 @@ def _decode_object(kind: type, value: object, where: str) -> object:
         if set(value) != {"unknown"}:
             raise ValueError(f"{where}: not an unknown")
         return Unknown(str(value["unknown"]))
-    types = get_type_hints(kind)
+    types = _types_of(kind)
     surplus = sorted(set(value) - set(types))
     if surplus:
         raise ValueError(f"{where}: unknown field {surplus[0]!r}")
@@ -75,6 +75,16 @@ def _decode_object(kind: type, value: object, where: str) -> object:
         return kind(**{name: decode(types[name], item, f"{where}.{name}") for name, item in value.items()})
     except TypeError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+_TYPES: dict[type, dict[str, object]] = {}
+
+
+def _types_of(kind: type) -> dict[str, object]:
+    """The types of its fields; working them out takes longer than all the rest, and a catalog has hundreds of one kind."""
+    if kind not in _TYPES:
+        _TYPES[kind] = get_type_hints(kind)
+    return _TYPES[kind]
 
 
 def _decode_union(kinds: tuple[object, ...], value: object, where: str) -> object:

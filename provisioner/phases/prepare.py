@@ -80,16 +80,23 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
 
 def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | None = None) -> Ground:
     """Another machine, known by its facts alone, or this one as it might be: nothing stands there yet."""
-    from provisioner.phases.survey import with_hub
-
     books = catalog.load_catalog()
     facts = facts_here() if hardware is None else facts_given(hardware, books)
     if changed is not None:
         from provisioner.planning.whatif import what_if
 
         facts = what_if(facts, changed, books)
-    plan = make_plan(spec, facts, books, with_hub(spec, Shelf(), books), place)
+    plan = make_plan(spec, facts, books, _asked_hub(spec, books), place)
     return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
+
+
+def _asked_hub(spec: Spec, books: catalog.Catalog) -> Shelf:
+    """What lies on this machine is of no use to another; what a hub tells of a model that was named, is."""
+    if spec.model is None:
+        return Shelf()
+    from provisioner.phases.survey import with_hub
+
+    return with_hub(spec, Shelf(), books)
 
 
 def side_by_side(spec: Spec, hardware: str | None, others: tuple[str, ...], place: Place) -> tuple[Compared, ...]:

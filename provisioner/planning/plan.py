@@ -24,7 +24,6 @@ from provisioner.planning.changes import cheapest_changes
 from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, survey
-from provisioner.planning.names import find_model, lookup
 from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
 from provisioner.planning.settings import Wish, wish_of
@@ -66,6 +65,8 @@ def _named(wish: Wish, catalog: Catalog) -> Wish:
     """The catalog's own id for a model that was called by another of its names; what has files of its own keeps its name."""
     if wish.model is None or wish.model in catalog.models or wish.model.startswith("/"):
         return wish
+    from provisioner.planning.names import find_model, lookup  # Regular expressions, for those who name a model.
+
     found = lookup(catalog, wish.model)
     if found is None:
         return wish if is_path(wish.model) else replace(wish, model=find_model(catalog, wish.model).entry.id)
