@@ -6,6 +6,7 @@ from provisioner.model.facts import Host
 from provisioner.model.plan import Change, Finding, Parallel, Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
+from provisioner.planning.amounts import size
 from provisioner.planning.changes import CARDS_OF_A_SERVER
 from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey, usable_cards
@@ -42,6 +43,17 @@ def refused(table: Table) -> Plan:
         binding=binding,
         cheapest_changes=changes,
         findings=(Finding("fits", "error", binding, fix=_remedy(changes)),),
+    )
+
+
+def refused_beside(name: str, plan: Plan, left_bytes: int) -> Plan:
+    """There are devices for all, and not enough of the host's memory, which they share: only changes of the machine help all."""
+    told = f"the other models leave {size(left_bytes)} of the host's memory, and with that it does not fit"
+    binding = f"{name}: {told}: {plan.binding.partition(': ')[2]}"
+    changes = tuple(change for change in plan.cheapest_changes if change.what_if)
+    fix = _remedy(changes) if changes else "more memory for the host, or one model less"
+    return replace(
+        plan, binding=binding, cheapest_changes=changes, findings=(Finding("fits", "error", binding, fix=fix),)
     )
 
 

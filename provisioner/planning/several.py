@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
-from provisioner.model.facts import HostFacts, Limits, Memory
+from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Decision, Plan, Service
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import MOST_MODELS, Spec
@@ -46,8 +46,12 @@ def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne) -> Plan:
 
         return refused(table)
     plans = tuple(_settled(table, plan_one))
-    failed = next((plan for plan in plans if plan.verdict != "fits"), None)
-    return failed or merged(plans, _decision(table))
+    failed = next((pair for pair in zip(spec.models, plans, strict=True) if pair[1].verdict != "fits"), None)
+    if failed is not None:
+        from provisioner.planning.crowded import refused_beside
+
+        return refused_beside(*failed, left_bytes=_host_left(table, plans))
+    return merged(plans, _decision(table))
 
 
 def deal(spec: Spec, scene: Scene) -> Table:
@@ -141,6 +145,16 @@ def _shares(plan: Plan, table: Table, placed: Placed) -> Iterator[Decision]:
 def _host_bytes(plan: Plan) -> int:
     budgets = plan.memory.per_device if plan.memory else ()
     return sum(one.budget_bytes - one.free_bytes for one in budgets if one.device == HOST)
+
+
+def _host_left(table: Table, plans: Sequence[Plan]) -> int:
+    """What the models that have their place leave of the host's memory."""
+    room = table.scene.ground.host
+    return 0 if isinstance(room, Unknown) else max(0, room.budget_bytes - sum(map(_fitting_bytes, plans)))
+
+
+def _fitting_bytes(plan: Plan) -> int:
+    return _host_bytes(plan) if plan.verdict == "fits" else 0
 
 
 def _with_less(facts: HostFacts, used: int) -> HostFacts:

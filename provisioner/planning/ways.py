@@ -184,7 +184,7 @@ def _on_cards(scene: Scene, precision: str | None, value: float, sizes: tuple[in
 def _fewest(scene: Scene, cards: list[Accelerator]) -> tuple[int, Attempt] | None:
     """The fewest devices on which it fits, all of them in use."""
     for count in sorted({size for size in (*SIZES, len(cards)) if size <= len(cards)}):
-        attempt = _with(scene, cards[:count], None)
+        attempt = _with(scene, cards[:count], free_bytes(cards[count - 1]))
         if not attempt.problem:
             used = len(attempt.served.layout.devices) if attempt.served else count
             return used, attempt
@@ -195,7 +195,7 @@ def _wide(scene: Scene, kind: str, cards: list[Accelerator], count: int, value: 
     """On more devices than it needs, less is used of each."""
     if count > len(cards):
         return None
-    attempt = _with(scene, cards[:count], None)
+    attempt = _with(scene, cards[:count], free_bytes(cards[count - 1]))
     return None if attempt.problem else _option(scene, kind, cards[:count], attempt, value)
 
 
@@ -221,8 +221,7 @@ def _least(fits: Callable[[int], bool], low: int, most: int) -> int:
     return high
 
 
-def _with(scene: Scene, cards: list[Accelerator], free: int | None) -> Attempt:
-    """What is chosen with these cards alone, and with no more than so much free on each."""
-    given = {device_name(card): free_bytes(card) if free is None else free for card in cards}
-    facts = only(scene.facts, given)
+def _with(scene: Scene, cards: list[Accelerator], free: int) -> Attempt:
+    """What is chosen with these cards alone, and so much free on each; the cards come freest first."""
+    facts = only(scene.facts, {device_name(card): free for card in cards})
     return choose(replace(scene, terse=True, facts=facts, ground=survey(facts))).attempt

@@ -13,6 +13,7 @@ from provisioner.errors import BadInput, Refused
 from provisioner.model.facts import Unknown
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Plan
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.prepare import insist
@@ -118,6 +119,21 @@ def test_this_version_starts_one_model() -> None:
     assert [one.id for one in found.findings].count("planned-only") == 1
     with pytest.raises(Refused, match="2 models are planned, and this version starts one"):
         insist(found)
+
+
+def test_what_others_hold_of_a_card_is_nobodys() -> None:
+    facts = machine("2x RTX 4090, 128 GiB")
+    first, second = facts.accelerators["nvidia"] if isinstance(facts.accelerators["nvidia"], tuple) else ()
+    facts = replace(facts, accelerators={"nvidia": (first, replace(second, free_bytes=2 << 30))})
+    found = plan(facts, Spec(models=("qwen2.5-7b-instruct", "qwen3-4b")))
+    assert devices(found) == {"qwen2.5-7b-instruct": ["nvidia:0"], "qwen3-4b": ["nvidia:0"]}
+
+
+def test_devices_for_all_and_a_host_that_is_too_small() -> None:
+    found = plan("4x RTX 4090, 16 GiB", Spec(models=("qwen3-0.6b", "qwen3-4b", "qwen3-8b")))
+    assert found.verdict == "refused"
+    assert found.binding.startswith("qwen3-8b: the other models leave 2.2 GiB of the host's memory")
+    assert all(change.what_if for change in found.cheapest_changes)
 
 
 def test_each_model_has_a_line_of_the_verdict() -> None:
