@@ -60,7 +60,7 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
         return replace(empty, subject=subject, problem="the weights alone are more than all devices hold")
     asked = Asked(scene, profile, rung, engine, subject, slots)
     nearest = None
-    for attempt in _attempts(asked, Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))):
+    for attempt in _with_copies(asked, Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))):
         if not attempt.problem:
             return replace(attempt, speed=speed_of(of_served(scene, attempt)))
         if nearest is None or short(attempt) < short(nearest):
@@ -95,12 +95,26 @@ def _no_card(scene: Scene, engine: Engine) -> str:
     return scene.ground.why_no_device or "no accelerator was found"
 
 
-def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
+FEWER_COPIES = (4, 2, 1)
+"""Tried where the host has no room for the workers of as many copies as the devices would hold."""
+
+
+def _with_copies(asked: Asked, site: Site) -> Iterator[Attempt]:
+    """As many copies as the devices hold; fewer only where the host is what fell short, as each needs workers beside its devices."""
+    starved = False
+    for attempt in _attempts(asked, site, None):
+        starved = starved or (attempt.fit is not None and attempt.fit.missing_on == "host")
+        yield attempt
+    for copies in FEWER_COPIES if starved else ():
+        yield from _attempts(asked, site, copies)
+
+
+def _attempts(asked: Asked, site: Site, copies: int | None) -> Iterator[Attempt]:
     """Every layout, with the engine's own number of requests at a time and with fewer."""
     first = card_of(asked.scene.catalog, site.cards[0])
     dials = dials_of(asked.engine, asked.scene, asked.subject, first)
     hopeless: list[tuple[int, Layout]] = []
-    for layout in _layouts(asked, site, first, dials):
+    for layout in _layouts(asked, site, first, dials, copies):
         card = card_of(asked.scene.catalog, layout.card)
         over = max(_weights(asked, layout.degrees)) - card.total_bytes
         if over > 0:
@@ -115,17 +129,17 @@ def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
         yield _tuned(asked, layout, card_of(asked.scene.catalog, layout.card), dials)
 
 
-def _layouts(asked: Asked, site: Site, first: Card, dials: Dials) -> Iterator[Layout]:
+def _layouts(asked: Asked, site: Site, first: Card, dials: Dials, copies: int | None) -> Iterator[Layout]:
     """As far as somebody has looked already, they are those of the try before: a plan that is refused tries many wishes."""
     options, known = asked.scene.wish.options, asked.scene.known
     fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
-    key = ("layouts", *_cutting(asked, first, dials), fixed, site_key(site))
+    key = ("layouts", *_cutting(asked, first, dials), fixed, site_key(site), copies)
 
     def refuses(degrees: Degrees) -> str:
         return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, first, dials)
 
     if key not in known:
-        known[key] = layouts(site, asked.subject.geometry, refuses)
+        known[key] = layouts(site, asked.subject.geometry, refuses, copies)
     known[key], mine = tee(cast("Iterator[Layout]", known[key]))
     return mine
 

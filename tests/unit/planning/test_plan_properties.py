@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
+from provisioner.model.facts import Accelerator, HostFacts, Limits, Memory, Unknown
 from provisioner.model.load import Degrees, Load
 from provisioner.model.plan import Change, Plan
 from provisioner.model.record import fields, replace
@@ -83,10 +83,50 @@ def test_a_plan_that_fits_never_exceeds_a_budget(facts: HostFacts, spec: Spec) -
 
 
 @settings(EACH)
-@given(machines(), specs(), st.integers(1, 512), st.sampled_from(("host", "nvidia:0")))
-def test_more_memory_never_turns_a_fit_into_a_refusal(facts: HostFacts, spec: Spec, gib: int, where: str) -> None:
+@given(machines(), specs(), st.integers(1, 512), st.booleans())
+def test_more_memory_never_turns_a_fit_into_a_refusal(facts: HostFacts, spec: Spec, gib: int, host: bool) -> None:
+    """Of all cards: one that grows alone is another kind of card, and tensor parallelism joins those of one kind."""
     if plan(facts, spec).verdict == "fits":
-        assert plan(with_more_memory(facts, where, gib * GIB), spec).verdict == "fits"
+        for where in ("host",) if host else names_of(facts):
+            facts = with_more_memory(facts, where, gib * GIB)
+        assert plan(facts, spec).verdict == "fits"
+
+
+def names_of(facts: HostFacts) -> tuple[str, ...]:
+    return tuple(
+        f"{card.vendor}:{card.index}"
+        for found in facts.accelerators.values()
+        for card in (() if isinstance(found, Unknown) else found)
+    )
+
+
+@settings(EACH)
+@given(machines(), specs(), st.lists(st.integers(0, 100), min_size=16, max_size=16), st.integers(0, 15))
+def test_a_tenant_that_leaves_never_turns_a_fit_into_a_refusal(
+    facts: HostFacts, spec: Spec, held: list[int], leaving: int
+) -> None:
+    crowded, freer = (
+        with_tenants(facts, held),
+        with_tenants(facts, [0 if place == leaving else part for place, part in enumerate(held)]),
+    )
+    if plan(crowded, spec).verdict == "fits":
+        assert plan(freer, spec).verdict == "fits"
+
+
+def with_tenants(facts: HostFacts, held: list[int]) -> HostFacts:
+    """Of the card at each place so many hundredths are somebody else's."""
+
+    def left(card: Accelerator) -> Accelerator:
+        free = card.free_bytes
+        return (
+            card if isinstance(free, Unknown) else replace(card, free_bytes=free - free * held[card.index % 16] // 100)
+        )
+
+    accelerators = {
+        vendor: found if isinstance(found, Unknown) else tuple(map(left, found))
+        for vendor, found in facts.accelerators.items()
+    }
+    return replace(facts, accelerators=accelerators)
 
 
 @settings(EACH, suppress_health_check=[HealthCheck.too_slow])
