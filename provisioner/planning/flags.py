@@ -175,9 +175,10 @@ def sequences(dials: Dials, card: Card, degrees: Degrees, slots: int) -> Iterato
 
 def fitted_share(card: Card, usage: Usage) -> float | None:
     """What is free, where somebody else holds so much of the device that the engine's own share is not; else None."""
-    if card.free_bytes >= usage.budget.bytes:
+    free = card.free_bytes - (0 if usage.graphs_inside else usage.graphs.bytes)
+    if free >= usage.budget.bytes:
         return None
-    return max(0.01, int((card.free_bytes / card.total_bytes - SPARE) * 100) / 100)
+    return max(0.01, int((free / card.total_bytes - SPARE) * 100) / 100)
 
 
 def options_of(
