@@ -357,7 +357,7 @@ def test_a_database_of_a_newer_version(appliance: Appliance) -> None:
     before = snapshot(appliance)
     for verb in ("status", "history", "check", "plan", "up", "down", "rollback"):
         fix = told(
-            appliance.run(verb, "--json"), 3, "written by a newer version of provision (state 9, this one knows 1)"
+            appliance.run(verb, "--json"), 3, "written by a newer version of provision (state 9, this one knows 2)"
         )
         assert "upgrade provision" in fix
     assert snapshot(appliance) == before
