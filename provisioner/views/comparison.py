@@ -79,12 +79,19 @@ def _users(plan: Plan) -> str:
 
 def _alone(plan: Plan) -> str:
     rate = plan.capacity.tokens_per_second if plan.capacity else None
-    return f"about {rate:,.0f}" if rate is not None else "-"
+    return _rate(rate)
 
 
 def _together(plan: Plan) -> str:
     rate = plan.capacity.total_tokens_per_second if plan.capacity else None
-    return f"about {rate:,.0f}" if rate is not None else "-"
+    return _rate(rate)
+
+
+def _rate(rate: float | None) -> str:
+    """Below ten a digit more tells a slow machine from one that stands still."""
+    if rate is None:
+        return "-"
+    return f"about {rate:,.0f}" if rate >= 10 else f"about {rate:.2g}"
 
 
 def _remedy(plan: Plan) -> str:

@@ -1,0 +1,18 @@
+"""Plans side by side: what a cell says of a figure."""
+
+import pytest
+
+from provisioner.model.outcome import Compared
+from provisioner.model.plan import Capacity
+from provisioner.model.record import replace
+from provisioner.views.comparison import comparison_view
+from provisioner.views.layout import Look
+from tests.unit.views.samples import PLAN
+
+
+@pytest.mark.parametrize(("rate", "told"), [(0.4, "about 0.4"), (9.6, "about 9.6"), (1234.5, "about 1,234")])
+def test_a_slow_machine_does_not_stand_still(rate: float, told: str) -> None:
+    made = replace(PLAN, capacity=Capacity(1, 1, rate, "measured", rate))
+    lines = comparison_view((Compared("here", made),), Look()).splitlines()
+    for head in ("tokens/s alone", "tokens/s in all"):
+        assert next(line for line in lines if line.startswith(head)).endswith(f"  {told}")
