@@ -91,7 +91,7 @@ def _linked_among(cards: tuple[Accelerator, ...]) -> tuple[Accelerator, ...]:
 def _with_host(facts: HostFacts, said: Said, *, more: bool) -> HostFacts:
     if said.memory_bytes is not None:
         facts = replace(
-            facts, memory=_memory(facts.memory, said, more=more), limits=Unknown("not stated for the change")
+            facts, memory=_memory(facts.memory, said, more=more), limits=_limits(facts.limits, said, more=more)
         )
     if said.nodes is not None:
         facts = replace(facts, nodes=said.nodes)
