@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from provisioner.catalog import find
+from provisioner.errors import BadInput
 from provisioner.model.cpus import from_list, to_list
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.mounts import holding
@@ -15,6 +16,7 @@ from provisioner.planning.cores import cpu_list, numa_policy, thread_count
 from provisioner.planning.fabric import numa_of, rendezvous
 from provisioner.planning.images import Chosen, choose_image
 from provisioner.planning.layouts import Layout
+from provisioner.planning.settings import LAST_PORT, PORT
 from provisioner.planning.stock import Subject
 
 NAME = "llm"
@@ -39,7 +41,18 @@ def services_of(attempt: Attempt, scene: Scene, place: Place) -> tuple[Service, 
     """The services of an attempt that fits: one for each copy of the model, and for each node that a copy spans."""
     if attempt.served is None:
         return (_held(attempt, scene, place),)
-    return tuple(_served(attempt, scene, place, attempt.served.layout))
+    layout = attempt.served.layout
+    ports_end(scene.wish.port + len(layout.copies) - 1)
+    return tuple(_served(attempt, scene, place, layout))
+
+
+def ports_end(last: int) -> None:
+    """`BadInput` where the services, one port after the other, would need ports that do not exist."""
+    if last > LAST_PORT:
+        raise BadInput(
+            f"the services have one port after the other, and would end on {last}; {LAST_PORT} is the last there is",
+            fix=f"a lower port for the first: `--set port={PORT}`",
+        )
 
 
 def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:

@@ -1,5 +1,6 @@
 """What the operator asked for, after `--set`: typed, checked, and nothing else is looked at later."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
@@ -14,9 +15,13 @@ from provisioner.planning.capacity import USERS_PER_REQUEST
 PLACEMENTS = ("device", "split", "host")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT = 8000
+LAST_PORT = 65535
 NUMA = ("distribute", "isolate", "numactl")
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS of ggml.h: the engine ends at once when it is told more."""
+
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+"""Host, port, path, tag and digest of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def wish_of(spec: Spec) -> Wish:
         numbers={key: value for key in NUMBERS if (value := _number(known, key, None)) is not None},
         cpus=_cpus(known.get("cpus")),
         options=options,
-        image=known.get("image"),
+        image=_image(known.get("image")),
         users_per_request=_number(known, "users_per_request", USERS_PER_REQUEST) or USERS_PER_REQUEST,
     )
 
@@ -164,6 +169,15 @@ def _precision(word: str | None) -> str | None:
     return word.strip().lower().replace("-", "_") if word else None
 
 
+def _image(name: str | None) -> str | None:
+    """It becomes a word of a command line, so nothing that could be read as a flag or as two words."""
+    if name is not None and not IMAGE.fullmatch(name):
+        raise BadInput(
+            f"image: `{name}` is no name of an image", fix="`--set image=registry.example/vllm:v1`, for example"
+        )
+    return name
+
+
 def _cpus(text: str | None) -> str | None:
     from provisioner.model.cpus import from_list, to_list
 
@@ -206,6 +220,8 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _port(port: int) -> int:
-    if not 1 <= port <= 65535:
-        raise BadInput(f"port {port} does not exist", fix="a port from 1 to 65535, above 1023 unless you are root")
+    if not 1 <= port <= LAST_PORT:
+        raise BadInput(
+            f"port {port} does not exist", fix=f"a port from 1 to {LAST_PORT}, above 1023 unless you are root"
+        )
     return port

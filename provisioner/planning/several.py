@@ -16,6 +16,7 @@ from provisioner.planning.attempt import Scene
 from provisioner.planning.merged import merged
 from provisioner.planning.names import lookup
 from provisioner.planning.packing import Device, Packed, Placed, pack
+from provisioner.planning.service import ports_end
 from provisioner.planning.settings import wish_of
 from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
 
@@ -89,6 +90,7 @@ def _settled(table: Table, plan_one: PlanOne) -> Iterator[Plan]:
     facts, port = table.scene.facts, wish_of(replace(table.spec, models=())).port
     used: set[str] = set()
     for placed, ways in zip(table.packed.placed, table.ways, strict=True):
+        ports_end(port)
         spec = replace(table.spec, model=placed.name, models=(), precision=ways.precision(placed.option),
                        settings=_settings(table, port))  # fmt: skip
         given = facts if table.host else only(facts, _free(placed, table))
