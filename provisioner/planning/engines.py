@@ -7,7 +7,7 @@ from provisioner.planning.attempt import Scene
 from provisioner.planning.checkpoints import checkpoint_of
 from provisioner.planning.folders import folder_named
 from provisioner.planning.settings import engine_named
-from provisioner.planning.stock import is_path
+from provisioner.planning.stock import is_path, published
 
 
 def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...]:
@@ -15,6 +15,8 @@ def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...
     wish = scene.wish
     names = (wish.engine,) if wish.engine else profile.engines
     startable = [engine for engine in map(engine_named, names) if _starts(engine, scene)]
+    if not startable and _one_of_many(scene, profile):
+        return (engine_named(names[-1]),)
     if not startable:
         raise BadInput(
             f"{_nothing_starts(scene)} none of {', '.join(names)}",
@@ -22,6 +24,25 @@ def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...
         )
     able = [engine for engine in startable if _loads(engine, scene, profile, rung)]
     return tuple(able) or tuple(startable[:1] if wish.engine else startable[-1:])
+
+
+def out_of_question(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> str:
+    """Why this engine would do this step on no machine at all; empty where it depends on the machine."""
+    if not _starts(engine, scene):
+        return f"{_nothing_starts(scene)} another engine than {engine.title}"
+    if engine.experts_on_host and is_path(profile.model):
+        return f"{engine.title} is planned for models of the catalog alone, and {profile.model} is none"
+    wanted = scene.wish.placement
+    if engine.experts_on_host and wanted not in (None, "split"):
+        return f"{engine.title} keeps experts in host memory and the rest on a device: it has no placement `{wanted}`"
+    if engine.usage is not None and rung.placement != "device":
+        return f"{engine.title} keeps all of a model on devices: it has no placement `{rung.placement}`"
+    return ""
+
+
+def _one_of_many(scene: Scene, profile: Profile) -> bool:
+    """A tier that `auto` came to, or a try for a remedy: what the operator named is an answer to neither of them."""
+    return scene.terse or (scene.wish.model is None and profile.name != scene.wish.profile)
 
 
 def _nothing_starts(scene: Scene) -> str:
@@ -42,9 +63,15 @@ def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     ):
         return False
     if is_path(profile.model):
+        if engine.experts_on_host:
+            return False
         held = folder_named(profile.model, scene.shelf) is not None
         return ("safetensors" if held else "gguf") in engine.formats
     entry = scene.catalog.model(profile.model)
     if "gguf" in engine.formats and entry.offer(rung.precision):
         return True
-    return "safetensors" in engine.formats and checkpoint_of(entry, rung.precision) is not None
+    if "safetensors" not in engine.formats:
+        return False
+    # What nobody publishes would have to be converted first: only for those who ask for it.
+    asked = scene.wish.precision is not None and checkpoint_of(entry, rung.precision) is not None
+    return asked or published(entry, rung.precision) is not None

@@ -50,6 +50,8 @@ def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
     """As the plan tells it."""
     ratio = scene.wish.users_per_request
     rate = attempt.speed
+    if attempt.problem:
+        return None
     if attempt.served is not None:
         return _served(scene, attempt)
     if attempt.need is None and not attempt.kv_tokens:
@@ -61,7 +63,7 @@ def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
 
 def _served(scene: Scene, attempt: Attempt) -> Capacity | None:
     served = attempt.served
-    if served is None or attempt.problem:
+    if served is None:
         return None
     found = of_served(scene, attempt)
     if isinstance(found, str):

@@ -8,7 +8,12 @@ from provisioner.planning import learning, sizing, speed, stock
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.budget import Fit, fit
 from provisioner.planning.cores import thread_count
+from provisioner.planning.devices import entry_of
+from provisioner.planning.expected import expect_split
 from provisioner.planning.ground import survey
+from provisioner.planning.host_speed import host_speed
+from provisioner.planning.hybrid import LAYERS, Split, load_of
+from provisioner.planning.rates import Situation, architecture_of, values_of
 from provisioner.planning.settings import Wish
 from provisioner.planning.stock import Subject
 
@@ -31,7 +36,7 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
     need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
     laid = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
     fitting, parts = learning.held(scene, engine, subject, laid)
-    rate = _speed(scene, rung, subject, need, fitting)
+    rate = _speed(scene, engine, rung, subject, need, fitting)
     problem = fitting.problem or stock.beyond_training(rung, subject)
     return replace(
         empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem, reckoned=parts
@@ -78,21 +83,33 @@ def gpu_layers(wish: Wish) -> int | None:
     return int(text)
 
 
-def _speed(scene: Scene, rung: Rung, subject: Subject, need: sizing.Need, fitting: Fit) -> speed.Speed | None:
-    """Active weights, and half of one full cache, are read for each token; device by device, each its own share."""
-    active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-    load = active + need.kv_bytes_per_token * rung.context / 2
-    host_rate, host_basis = speed.host_bandwidth(scene.facts, thread_count(scene.facts, scene.wish.threads)[0])
-    if rung.placement == "host" or not scene.ground.devices:
-        return speed.Speed(speed.tokens_per_second(load, host_rate), host_basis)
-    everything = need.layers + 1
-    seconds, bases = load * (1 - fitting.device_share) / host_rate, []
-    for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False):
-        rate = speed.device_bandwidth(scene.catalog, card)
-        if rate is None:
-            return None
-        seconds += load * layers / everything / rate[0]
-        bases.append(rate[1])
-    told = "; ".join(dict.fromkeys(bases))
-    basis = told if fitting.device_share == 1 else f"{told}; {host_basis} for the rest"
-    return speed.Speed(1 / (seconds + speed.TOKEN_SECONDS), basis)
+def _speed(
+    scene: Scene, engine: Engine, rung: Rung, subject: Subject, need: sizing.Need, fitting: Fit
+) -> speed.Speed | None:
+    """On cards by the engine's own shares of their limits; on processors alone by the bandwidth of their memory."""
+    threads, _ = thread_count(scene.facts, scene.wish.threads)
+    used = [(card, layers) for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False) if layers]
+    if rung.placement == "host" or not used:
+        active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
+        load = active + need.kv_bytes_per_token * rung.context / 2
+        rate, basis = speed.host_bandwidth(scene.facts, threads)
+        return speed.Speed(speed.tokens_per_second(load, rate), basis)
+    entries = tuple(entry for card, _ in used if (entry := entry_of(scene.catalog, card)))
+    if len(entries) < len(used):
+        return None
+    rows, whole = scene.catalog.speed_rows(), load_of(need, subject.geometry, subject.precision)
+    situation = Situation(engine.name, "", whole.reads.shape, subject.precision, architecture_of(entries[0]))
+    values, _ = values_of(rows, situation)
+    host = host_speed(scene.facts, threads, values)
+    budgets = [budget for budget in fitting.budgets if budget.device != "host" and budget.weights_bytes]
+    split = Split(
+        LAYERS,
+        tuple(layers for _, layers in used),
+        tuple(budget.budget_bytes - budget.free_bytes for budget in budgets),
+        need.layers + 1 - fitting.device_layers,
+        0,
+    )
+    found = expect_split(
+        rows, entries, engine.name, subject.precision, whole, split, host, rung.context, need.kv_bytes_per_token
+    )
+    return None if isinstance(found, str) else found

@@ -1,6 +1,6 @@
 """Which files a model would be served from: those at hand first, then what the hub offers, then what the catalog says."""
 
-from provisioner.model.catalog import Geometry, GgufOffer, ModelEntry
+from provisioner.model.catalog import Checkpoint, Geometry, GgufOffer, ModelEntry
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass, replace
@@ -71,20 +71,33 @@ SAME_SIZE = {"fp16": ("bf16",), "bf16": ("fp16",), "fp8": ("fp8_block128",), "fp
 """Where a model is published in the other of two that engines load alike."""
 
 
+WIDE = {"bf16", "fp16"}
+"""Engines compute in either, whichever of them the files are in."""
+
+
+def published(entry: ModelEntry, precision: str) -> Checkpoint | None:
+    """The checkpoint that somebody offers in this precision, or in the other of two that engines load alike."""
+    known = (entry.checkpoint(name) for name in (precision, *SAME_SIZE.get(precision, ())))
+    return next((one for one in known if one and one.repositories), None)
+
+
 def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
     """The model as safetensors in this precision, or the reason why it cannot be had."""
-    published = [entry.checkpoint(name) for name in (precision, *SAME_SIZE.get(precision, ()))]
-    found = next((one for one in published if one), None) or checkpoint_of(entry, precision)
+    offered = published(entry, precision)
+    found = offered or checkpoint_of(entry, precision)
     if found is None:
         known = ", ".join(sorted(one.precision for one in entry.checkpoints)) or "none"
         return f"no checkpoint of {entry.title} in {precision} is known (known: {known})"
     repository = next(iter((found.repositories or entry.repositories).items()), ("huggingface", entry.id))
     size = found.bytes if found.exact else round(found.bytes * ROUNDED)
-    source = found.source if found.repositories or found.exact else f"{found.source}; nobody is known to publish it"
+    source = found.source if offered else f"{found.source}; nobody is known to publish it"
+    origin = "size from the catalog; no hub was asked"
+    if not offered:
+        origin = f"nobody is known to publish it: it would have to be converted from {repository[1]}; size computed"
     return Subject(
         id=entry.id,
         title=entry.title,
-        precision=found.precision,
+        precision=precision if {precision, found.precision} <= WIDE else found.precision,
         geometry=entry.architecture,
         parameters=entry.parameters,
         active_parameters=entry.active_parameters or entry.parameters,
@@ -92,7 +105,7 @@ def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
         files=(WeightFile(f"{repository[1]}/*.safetensors", size, None, f"hub:{repository[0]}/{repository[1]}/"),),
         weights_bytes=size,
         source=source,
-        origin="size from the catalog; no hub was asked",
+        origin=origin,
         format="safetensors",
     )
 
