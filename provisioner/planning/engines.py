@@ -42,7 +42,11 @@ def out_of_question(scene: Scene, profile: Profile, rung: Rung, engine: Engine) 
 
 def _one_of_many(scene: Scene, profile: Profile) -> bool:
     """A tier that `auto` came to, or a try for a remedy: what the operator named is an answer to neither of them."""
-    return scene.terse or (scene.wish.model is None and profile.name != scene.wish.profile)
+    wish = scene.wish
+    if scene.terse or wish.model is not None or profile.name == wish.profile:
+        return scene.terse
+    tiers = (scene.catalog.profile(name) for name in scene.catalog.profile(wish.profile).tiers)
+    return any(_starts(engine_named(name), scene) for tier in tiers for name in tier.engines)
 
 
 def _nothing_starts(scene: Scene) -> str:

@@ -185,7 +185,8 @@ def _faster_tier(scene: Scene, attempt: Attempt) -> Attempt | None:
     if attempt.profile.name not in tiers:
         return None
     for name in tiers[tiers.index(attempt.profile.name) + 1 :]:
-        found = choose(replace(scene, wish=replace(scene.wish, profile=name, model=None, precision=None, context=None)))
+        wish = replace(scene.wish, profile=name, model=None, precision=None, context=None)
+        found = choose(replace(scene, wish=wish, terse=True))
         rate = found.attempt.speed
         if found.fits and rate and rate.tokens_per_second >= found.attempt.profile.min_tokens_per_second:
             return found.attempt

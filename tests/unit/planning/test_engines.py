@@ -1,0 +1,63 @@
+"""Which engines come into question: flags that one tier knows are none of another's, and no plan ignores what was asked."""
+
+import pytest
+
+from provisioner.errors import BadInput
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from tests.unit.planning.samples import local, plan
+
+
+@pytest.mark.parametrize(
+    ("facts", "spec", "told"),
+    [
+        (
+            "8x RTX 4090, 256 GiB",
+            Spec(profile="standard", settings={"engine.tensor-parallel-size": "3"}),
+            "take tensor parallel 1, 2 or 4",
+        ),
+        ("1x RTX 4090, 64 GiB", Spec(settings={"engine.tensor-parallel-size": "2"}), "2 devices are asked for"),
+        ("1x RTX 4090, 512 GiB", Spec(settings={"engine.kt-cpuinfer": "16"}), "engine.kt-cpuinfer is for"),
+    ],
+    ids=["a refusal tries the demo", "so does one of auto", "auto passes a tier over"],
+)
+def test_a_try_that_no_engine_can_be_told_does_not_fit_and_is_no_usage_error(facts: str, spec: Spec, told: str) -> None:
+    made = plan(facts, spec)
+    assert made.verdict == "refused"
+    assert told in made.binding
+
+
+def test_a_faster_tier_without_the_flag_is_not_told() -> None:
+    spec = Spec(profile="flagship", settings={"engine.kt-cpuinfer": "16"})
+    made = plan("1x RTX 4090, 512 GiB", spec)
+    assert (made.verdict, made.engine) == ("fits", "ktransformers")
+    assert "a smaller profile, or an accelerator" in [one.fix for one in made.findings if one.id == "speed"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Spec(profile="demo", settings={"engine.tensor-parallel-size": "2"}),
+        Spec(settings={"engine.num-gpu": "3"}),
+        Spec(model="qwen3-8b", settings={"engine.num-gpu": "3"}),
+    ],
+    ids=["profile", "auto", "model"],
+)
+def test_a_flag_that_nothing_in_question_takes_is_a_usage_error(spec: Spec) -> None:
+    with pytest.raises(BadInput, match="is for none of") as caught:
+        plan("8x RTX 4090, 256 GiB", spec)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(("profile", "engine"), [("standard", "vllm"), ("flagship", "ktransformers")])
+def test_what_needs_devices_is_not_planned_on_them_when_the_host_was_asked_for(profile: str, engine: str) -> None:
+    made = plan("8x RTX 4090, 512 GiB", Spec(profile=profile, engine=engine, settings={"placement": "host"}))
+    assert made.verdict == "refused"
+    assert "has no placement `host`" in made.binding
+    assert ("--engine", "llamacpp") in [change.flags for change in made.cheapest_changes]
+
+
+def test_a_file_is_none_for_an_engine_of_the_catalog_alone() -> None:
+    made = plan("1x RTX 4090, 512 GiB", Spec(model="/x.gguf", engine="ktransformers"), Shelf((local("/x.gguf"),)))
+    assert made.verdict == "refused"
+    assert "models of the catalog alone, and /x.gguf is none" in made.binding
