@@ -8,7 +8,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
-from provisioner.planning.engines import engines_for
+from provisioner.planning.engines import engines_for, out_of_question
 from provisioner.planning.held import try_held
 from provisioner.planning.hosted import try_hosted
 from provisioner.planning.served import try_served
@@ -71,6 +71,10 @@ def _attempts(scene: Scene, profile: Profile) -> Iterator[Attempt]:
 
 
 def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
+    problem = out_of_question(scene, profile, rung, engine)
+    if problem:
+        slots = scene.wish.concurrency or profile.concurrency
+        return Attempt(profile, rung, engine, slots, None, None, None, None, problem)
     if engine.experts_on_host:
         return try_hosted(scene, profile, rung, engine)
     return (try_held if engine.usage is None else try_served)(scene, profile, rung, engine)
