@@ -84,8 +84,10 @@ def _passed_over(tried: list[Attempt]) -> tuple[Rejected, ...]:
     return tuple(Rejected(attempt.label, attempt.problem) for attempt in tried)
 
 
-def _shortfall(attempt: Attempt) -> float:
-    return attempt.fit.missing_bytes if attempt.fit is not None and attempt.fit.missing_bytes else float("inf")
+def _shortfall(attempt: Attempt) -> tuple[bool, float]:
+    """How far from fitting: farthest where there are no weights that the engine could load, as more room would not help."""
+    missing = attempt.fit.missing_bytes if attempt.fit is not None else 0
+    return attempt.subject is None, missing or float("inf")
 
 
 def _rungs(scene: Scene, profile: Profile) -> tuple[Rung, ...]:
