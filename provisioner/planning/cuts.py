@@ -37,6 +37,19 @@ def cuts(devices: int, geometry: Geometry, refuses: Refuses) -> Iterator[Cut]:
     yield from _pipelines(rest, refused, geometry, refuses)
 
 
+def order(degrees: Degrees) -> tuple[int, ...]:
+    """Sorts cuts as `cuts` gives them, and those over nodes after them: for whoever has some for each kind of card."""
+    if degrees.nodes > 1:
+        return (degrees.nodes,)
+    if degrees.pipeline > 1:
+        return (1, 3, degrees.pipeline, degrees.tensor)
+    if degrees.data > 1:
+        return (1, 2, degrees.ranks, degrees.tensor)
+    if degrees.decode_context > 1:
+        return (1, 1, degrees.tensor)
+    return (1, 0, not _power_of_two(degrees.tensor), degrees.tensor)
+
+
 def across(devices: int, nodes: int, geometry: Geometry, refuses: Refuses, tensor: bool = False) -> Iterator[Cut]:
     """Over this many nodes with this many devices each: pipelines, then data-parallel experts; `tensor` when asked for."""
     if tensor:

@@ -26,11 +26,15 @@ class Choice:
 
 
 def kinds(cards: Sequence[Accelerator], assumed: Assumed | None) -> tuple[Kind, ...]:
+    return tuple(Kind(part, levels(part, assumed)) for part in alike(cards))
+
+
+def alike(cards: Sequence[Accelerator]) -> tuple[Group, ...]:
     """Cards that tensor parallelism may join: the same name and the same memory (there are modified cards with stock names)."""
     parts: dict[object, list[Accelerator]] = {}
     for card in cards:
         parts.setdefault((card.vendor, card.name, card.memory_bytes, card.compute_capability), []).append(card)
-    return tuple(Kind(tuple(part), levels(part, assumed)) for part in parts.values())
+    return tuple(map(tuple, parts.values()))
 
 
 def grouped(levels: Levels, among: Collection[int], size: int, rank: int = MACHINE) -> list[Group]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Degrees
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB
 from provisioner.planning.cuts import Cut, Refuses, across, cuts
-from provisioner.planning.grouping import Choice, Group, Kind, choices, fullest, grouped, kinds
+from provisioner.planning.grouping import Choice, Group, Kind, alike, choices, fullest, grouped, kinds
 from provisioner.planning.islands import Assumed, caveat, device_name, farthest, free_bytes, kind_words, numbers
 
 MOST_NODES = 16
@@ -63,19 +63,34 @@ class Site:
     """Which kind of card comes first, such as its bandwidth; without it memory and then generation decide."""
 
 
+def apart(site: Site) -> tuple[Site, ...]:
+    """A site for each kind of card, the most promising first: what an engine refuses may differ between them."""
+    parts = alike(site.cards)
+    if len(parts) == 1:
+        return (site,)
+    ordered = sorted(parts, key=lambda cards: _strength(cards, site), reverse=True)
+    return tuple(replace(site, cards=cards) for cards in ordered)
+
+
 def layouts(
-    site: Site, geometry: Geometry, refuses: Refuses, copies: int | None = None, tensor_across_nodes: bool = False
+    site: Site,
+    geometry: Geometry,
+    refuses: Refuses,
+    copies: int | None = None,
+    tensor_across_nodes: bool = False,
+    a_node: Callable[[Degrees], int] | None = None,
 ) -> Iterator[Layout]:
-    """Every layout worth trying, lazily, best first; `copies` is the most that are wanted.
+    """Every layout worth trying, lazily, best first; `copies` is the most that are wanted, `a_node` how many of them a node's
+    host has room beside.
 
     Of several with the same degrees on the same kind of card, each further one has strictly more free memory on its fullest
     card, so the first that fits is the one with the most copies and the nearest devices.
     """
-    asked = _Asked(site, refuses, copies)
+    asked = _Asked(site, refuses, copies, a_node)
     most = max((len(kind.cards) for kind in asked.ranked), default=0)
     for cut in cuts(most, geometry, asked.refuses):
         for kind in asked.ranked:
-            for choice in asked.choices(kind, cut.degrees.ranks, copies):
+            for choice in asked.choices(kind, cut.degrees.ranks, asked.most(cut.degrees)):
                 yield _within(asked, kind, cut, choice)
     for nodes in range(2, min(site.nodes, MOST_NODES) + 1):
         for kind in asked.ranked:
@@ -94,10 +109,15 @@ def on_devices(site: Site, degrees: Degrees, devices: Collection[str]) -> Layout
 class _Asked:
     """What one search has found out already: refusals by degrees, choices of cards, and the words for a group."""
 
-    def __init__(self, site: Site, refuses: Refuses, copies: int | None) -> None:
+    def __init__(
+        self, site: Site, refuses: Refuses, copies: int | None, a_node: Callable[[Degrees], int] | None
+    ) -> None:
         self.site = site
         self.copies = copies
-        self.ranked = sorted(kinds(site.cards, site.assumed), key=lambda kind: _strength(kind, site), reverse=True)
+        self.ranked = sorted(
+            kinds(site.cards, site.assumed), key=lambda kind: _strength(kind.cards, site), reverse=True
+        )
+        self._a_node = a_node
         self._refuses = refuses
         self._refused: dict[Degrees, str] = {}
         self._chosen: dict[tuple[int, int, int | None], tuple[Choice, ...]] = {}
@@ -106,6 +126,13 @@ class _Asked:
         if degrees not in self._refused:
             self._refused[degrees] = self._refuses(degrees)
         return self._refused[degrees]
+
+    def most(self, degrees: Degrees) -> int | None:
+        """Copies that one node is to have at most; one is tried in any case, as somebody has to say why it does not fit."""
+        if self._a_node is None:
+            return self.copies
+        room = max(1, self._a_node(degrees))
+        return room if self.copies is None else min(room, self.copies)
 
     def choices(self, kind: Kind, size: int, copies: int | None) -> tuple[Choice, ...]:
         key = (id(kind), size, copies)
@@ -123,12 +150,12 @@ def key(site: Site) -> tuple[object, ...]:
     ))  # fmt: skip
 
 
-def _strength(kind: Kind, site: Site) -> tuple[float, ...]:
-    card = kind.cards[0]
+def _strength(cards: Group, site: Site) -> tuple[float, ...]:
+    card = cards[0]
     if site.strength is not None:
-        return (site.strength(card), len(kind.cards))
+        return (site.strength(card), len(cards))
     memory = 0 if isinstance(card.memory_bytes, Unknown) else round(card.memory_bytes / GIB)
-    return (memory, _generation(card), len(kind.cards))
+    return (memory, _generation(card), len(cards))
 
 
 def _generation(card: Accelerator) -> float:
