@@ -11,15 +11,16 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning import flags, kv, learning, sharding, stock
-from provisioner.planning.amounts import GIB, size
+from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Scene, Served
-from provisioner.planning.budget import Fit, binding
+from provisioner.planning.budget import Fit
+from provisioner.planning.cuts import order
 from provisioner.planning.devices import card_of, link_of
 from provisioner.planning.estimate import of_served, speed_of
 from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
 from provisioner.planning.folders import from_folder
-from provisioner.planning.ground import Room
-from provisioner.planning.layouts import Layout, Site, layouts
+from provisioner.planning.host_part import copies_beside, with_host
+from provisioner.planning.layouts import Layout, Site, apart, layouts
 from provisioner.planning.layouts import key as site_key
 from provisioner.planning.pool import Pool, pool, tightest
 from provisioner.planning.stock import Subject
@@ -60,12 +61,13 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
         return replace(empty, subject=subject, problem="the weights alone are more than all devices hold")
     asked = Asked(scene, profile, rung, engine, subject, slots)
     nearest = None
-    for attempt in _with_copies(asked, Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))):
+    site = Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))
+    for attempt in _attempts(asked, site):
         if not attempt.problem:
             return replace(attempt, speed=speed_of(of_served(scene, attempt)))
         if nearest is None or short(attempt) < short(nearest):
             nearest = attempt
-    why = "no layout has room for it" if scene.terse else _refused(asked, cards)
+    why = "no layout has room for it" if scene.terse else _refused(asked, site)
     return nearest or replace(empty, subject=subject, problem=why)
 
 
@@ -95,51 +97,52 @@ def _no_card(scene: Scene, engine: Engine) -> str:
     return scene.ground.why_no_device or "no accelerator was found"
 
 
-FEWER_COPIES = (4, 2, 1)
-"""Tried where the host has no room for the workers of as many copies as the devices would hold."""
-
-
-def _with_copies(asked: Asked, site: Site) -> Iterator[Attempt]:
-    """As many copies as the devices hold; fewer only where the host is what fell short, as each needs workers beside its devices."""
-    starved = False
-    for attempt in _attempts(asked, site, None):
-        starved = starved or (attempt.fit is not None and attempt.fit.missing_on == "host")
-        yield attempt
-    for copies in FEWER_COPIES if starved else ():
-        yield from _attempts(asked, site, copies)
-
-
-def _attempts(asked: Asked, site: Site, copies: int | None) -> Iterator[Attempt]:
+def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
     """Every layout, with the engine's own number of requests at a time and with fewer."""
-    first = card_of(asked.scene.catalog, site.cards[0])
-    dials = dials_of(asked.engine, asked.scene, asked.subject, first)
-    hopeless: list[tuple[int, Layout]] = []
-    for layout in _layouts(asked, site, first, dials, copies):
+    hopeless: list[tuple[int, Layout, Dials]] = []
+    for layout, dials in _layouts(asked, site):
         card = card_of(asked.scene.catalog, layout.card)
         over = max(_weights(asked, layout.degrees)) - card.total_bytes
         if over > 0:
-            hopeless.append((over, layout))
-            continue
-        attempt = _tuned(asked, layout, card, dials)
-        yield attempt
-        if not attempt.problem:
-            return
+            hopeless.append((over, layout, dials))
+        else:
+            yield _tuned(asked, layout, card, dials)
     if hopeless and not asked.scene.terse:
-        _, layout = min(hopeless, key=lambda pair: pair[0])
+        _, layout, dials = min(hopeless, key=lambda found: found[0])
         yield _tuned(asked, layout, card_of(asked.scene.catalog, layout.card), dials)
 
 
-def _layouts(asked: Asked, site: Site, first: Card, dials: Dials, copies: int | None) -> Iterator[Layout]:
+def _layouts(asked: Asked, site: Site) -> Iterator[tuple[Layout, Dials]]:
+    """Each with what the engine is told there: releases, kernels and number formats go by the kind of card."""
+    parts = [_of_one_kind(asked, part) for part in apart(site)]
+    if len(parts) == 1:
+        return parts[0]
+    from heapq import merge  # Few machines are mixed.
+
+    return merge(*parts, key=lambda found: order(found[0].degrees))
+
+
+def _of_one_kind(asked: Asked, site: Site) -> Iterator[tuple[Layout, Dials]]:
+    card = card_of(asked.scene.catalog, site.cards[0])
+    dials = dials_of(asked.engine, asked.scene, asked.subject, card)
+    return ((layout, dials) for layout in _laid_out(asked, site, card, dials))
+
+
+def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[Layout]:
     """As far as somebody has looked already, they are those of the try before: a plan that is refused tries many wishes."""
-    options, known = asked.scene.wish.options, asked.scene.known
+    options, known, room = asked.scene.wish.options, asked.scene.known, asked.scene.ground.host
     fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
-    key = ("layouts", *_cutting(asked, first, dials), fixed, site_key(site), copies)
+    count = len(site.cards)
+    beside = tuple(min(count // ranks, copies_beside(room, ranks)) for ranks in range(1, count + 1))
+    key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside)
 
     def refuses(degrees: Degrees) -> str:
-        return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, first, dials)
+        return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, card, dials)
 
     if key not in known:
-        known[key] = layouts(site, asked.subject.geometry, refuses, copies)
+        known[key] = layouts(
+            site, asked.subject.geometry, refuses, a_node=lambda degrees: copies_beside(room, degrees.ranks)
+        )
     known[key], mine = tee(cast("Iterator[Layout]", known[key]))
     return mine
 
@@ -154,13 +157,18 @@ def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     """With the engine's own number of requests at a time; with the largest half of it that fits, if any does."""
     usual, *fewer = flags.sequences(dials, card, layout.degrees, asked.slots)
     attempt = _on(asked, layout, card, replace(dials, sequences=usual))
-    if not attempt.problem or not fewer:
+    if not fewer or not _short_of_cache(attempt):
         return attempt
     least = _on(asked, layout, card, replace(dials, sequences=fewer[-1]))
     if least.problem:
         return least
     tries = (_on(asked, layout, card, replace(dials, sequences=count)) for count in fewer[:-1])
     return next((one for one in tries if not one.problem), least)
+
+
+def _short_of_cache(attempt: Attempt) -> bool:
+    """Whether fewer requests at a time may help: they do on devices, and not where the host is what has no room."""
+    return bool(attempt.problem) and (attempt.fit is None or attempt.fit.missing_on != "host")
 
 
 def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> str:
@@ -181,15 +189,21 @@ def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
     return cast("tuple[int, ...]", kept[key])
 
 
-def _refused(asked: Asked, cards: tuple[Accelerator, ...]) -> str:
-    """Why there was nothing to try: the engine's reason for one device stands for all."""
-    card = card_of(asked.scene.catalog, cards[0])
+def _refused(asked: Asked, site: Site) -> str:
+    """Why there was nothing to try, once for each kind of card."""
+    told = dict.fromkeys(_why_none(asked, part, site) for part in apart(site))
+    return f"{asked.engine.title}: {'; '.join(told)}"
+
+
+def _why_none(asked: Asked, part: Site, site: Site) -> str:
+    """The engine's reason for one device stands for all of its kind."""
+    card = card_of(asked.scene.catalog, part.cards[0])
     dials = dials_of(asked.engine, asked.scene, asked.subject, card)
     wanted = flags.asked_degrees(asked.scene.wish.options)
-    why = asked.engine.refuses(_load(asked, wanted, card, dials, 0))
-    if why:
-        return f"{asked.engine.title}: {why}"
-    return f"{asked.engine.title}: {wanted.ranks} devices are asked for, and {len(cards)} are there"
+    kind = f" of {part.cards[0].name}" if len(part.cards) < len(site.cards) else ""
+    return asked.engine.refuses(_load(asked, wanted, card, dials, 0)) or (
+        f"{wanted.ranks} devices are asked for, and {len(part.cards)}{kind} are there"
+    )
 
 
 def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int) -> Load:
@@ -229,43 +243,16 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     short, problem = _shortfall(asked, layout, found)
     budgets = tuple(_budget(device, load, usage, found, short) for device in layout.devices)
     problem = f"{found.binding or 'KV cache'} on {budgets[0].device}: {problem}" if problem else ""
-    host = _host_budget(asked.scene.ground.host, len(budgets))
-    if isinstance(host, str) or (host.free_bytes < 0 and not problem):
-        return _without_host(asked, budgets, host)
-    budgets = (*budgets, host)
-    share = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
+    laid = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
+    fitting = with_host(laid, asked.scene.ground.host, len(layout.copies))
     served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, dials))
-    parts = () if problem else learning.served(
+    parts = () if fitting.problem else learning.served(
         asked.engine, load, _told(asked.engine, load), found.kv_bytes, asked.scene.learned
     )  # fmt: skip
     return Attempt(
-        asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, share, None, problem, served,
+        asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, fitting, None, fitting.problem, served,
         reckoned=parts,
     )  # fmt: skip
-
-
-HOST_BYTES = 4 * GIB
-RANK_HOST_BYTES = 2 * GIB
-"""What the server and each of its workers hold of the host's memory beside files in its cache: Python, the libraries of CUDA or
-ROCm, pinned buffers (an assumption; 1.2 to 2.5 GiB a worker are usual)."""
-
-
-def _host_budget(room: Room | Unknown, ranks: int) -> DeviceBudget | str:
-    if isinstance(room, Unknown):
-        return f"the host's memory is unknown: {room.reason}"
-    needed = HOST_BYTES + ranks * RANK_HOST_BYTES
-    return DeviceBudget(
-        "host", room.total_bytes, room.budget_bytes, 0, 0, 0, needed, room.budget_bytes - needed, room.basis
-    )
-
-
-def _without_host(asked: Asked, budgets: tuple[DeviceBudget, ...], host: DeviceBudget | str) -> Attempt:
-    """The devices would do, and the machine beside them does not."""
-    empty = Attempt(asked.profile, asked.rung, asked.engine, asked.slots, asked.subject, None, None, None, "")
-    if isinstance(host, str):
-        return replace(empty, problem=host)
-    missing = Fit((*budgets, host), 0, 0.0, -host.free_bytes, "host", binding(host))
-    return replace(empty, fit=missing, problem=missing.problem)
 
 
 def _usage(asked: Asked, load: Load) -> Usage:

@@ -43,6 +43,55 @@ def test_a_card_without_bfloat16_gets_half_precision_and_the_last_version_that_r
     assert "0.19.1" in made.services[0].image
 
 
+HALF_AND_OLD = ("half", "vLLM 0.19.1")
+
+
+@pytest.mark.parametrize(
+    "hardware",
+    ["1x h100-sxm-80g, 8x V100 SXM2 32GB, 512 GiB", "8x V100 SXM2 32GB, 1x h100-sxm-80g, 512 GiB"],
+)
+def test_on_a_mixed_machine_the_cards_that_are_used_decide(hardware: str) -> None:
+    large = plan(hardware, Spec(model="llama-3.3-70b-instruct", engine="vllm"))
+    assert large.parallel.tensor == 8
+    assert (option(large, "dtype"), decision(large, "engine version")) == HALF_AND_OLD
+    small = plan(hardware, Spec(model="qwen3-8b", engine="vllm"))
+    alone = plan("1x h100-sxm-80g, 512 GiB", Spec(model="qwen3-8b", engine="vllm"))
+    assert small.services[0].image == alone.services[0].image
+    assert "--dtype" not in small.services[0].argv
+    assert option(small, "max-num-batched-tokens") == option(alone, "max-num-batched-tokens")
+
+
+def test_what_one_kind_of_card_cannot_run_another_may() -> None:
+    mixed = plan("4x V100 SXM2 32GB, 1x h100-sxm-80g, 512 GiB", Spec(model="qwen3-8b", precision="fp8", engine="vllm"))
+    assert mixed.verdict == "fits", mixed.binding
+    (card,) = mixed.services[0].devices
+    assert card == cards(machine("4x V100 SXM2 32GB, 1x h100-sxm-80g, 512 GiB"))[4].uuid
+
+
+def test_a_free_card_comes_before_a_cut_over_the_busy_cards_of_a_stronger_kind() -> None:
+    facts = machine("2x h100-sxm-80g, 1x L40S, 512 GiB")
+    first, second, free = cards(facts)
+    assert isinstance(first.memory_bytes, int)
+    held = [replace(card, free_bytes=14 * GIB) for card in (first, second)]
+    made = plan(with_cards(facts, *held, free), Spec(model="qwen3-8b", engine="vllm"))
+    assert made.verdict == "fits", made.binding
+    assert (made.parallel.tensor, made.services[0].devices) == (1, (free.uuid,))
+
+
+def test_degrees_that_no_kind_of_card_is_there_for_are_refused_kind_by_kind() -> None:
+    asked = Spec(model="qwen3-8b", engine="vllm", settings={"engine.tensor-parallel-size": "2"})
+    made = plan("1x h100-sxm-80g, 1x V100 SXM2 32GB, 512 GiB", asked)
+    assert made.verdict == "refused"
+    assert made.binding.count("2 devices are asked for, and 1 of ") == 2
+
+
+def test_degrees_that_do_not_divide_are_the_reason_and_not_formats_that_the_engine_never_loads() -> None:
+    asked = Spec(model="qwen3-8b", engine="sglang", settings={"engine.tp-size": "3"})
+    made = plan("8x h100-sxm-80g, 256 GiB", asked)
+    assert made.verdict == "refused"
+    assert "(32) must be divisible by tensor parallel size (3)" in made.binding
+
+
 def test_an_old_driver_gets_the_image_for_it() -> None:
     facts = machine("1x RTX 4090, 64 GiB")
     old = replace(facts, software=replace(facts.software, nvidia_driver="550.78"))
