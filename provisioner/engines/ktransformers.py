@@ -8,6 +8,10 @@ from provisioner.model.plugins import Engine
 
 OPTIONS = ("kt-method", "kt-cpuinfer", "kt-threadpool-count", "kt-num-gpu-experts", "mem-fraction-static")
 
+START_SECONDS = 600
+"""Libraries, kernels and graphs: what the tests of SGLang wait for, which it serves through (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
+python/sglang/test/test_utils.py of sgl-project/sglang)."""
+
 
 def command(service: Service) -> list[str]:
     """SGLang's arguments with `--kt-*` among them (kt-kernel 0.7.2)."""
@@ -40,5 +44,6 @@ ENGINE = Engine(
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     starts=False,
+    start_seconds=START_SECONDS,
     experts_on_host=True,
 )

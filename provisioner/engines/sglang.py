@@ -23,6 +23,10 @@ OPTIONS = (
 `--enable-dp-attention` and `--disable-cuda-graph` are read by 0.5.23 with a warning; what stands here has replaced them.
 """
 
+START_SECONDS = 600
+"""Libraries, kernels and graphs: what its own tests wait for (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
+python/sglang/test/test_utils.py of sgl-project/sglang)."""
+
 
 def command(service: Service) -> list[str]:
     """The arguments after `python -m sglang.launch_server`."""
@@ -62,6 +66,7 @@ ENGINE = Engine(
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     starts=False,
+    start_seconds=START_SECONDS,
     vendors=("nvidia", "amd", "ascend", "hygon"),
     refuses=refuses,
     usage=usage,

@@ -26,6 +26,9 @@ SWITCHES = (
 )  # fmt: skip
 """Those that take no value: `true` says them, `false` leaves them out."""
 
+START_SECONDS = 600
+"""Libraries, kernels and graphs: its own limit for this (VLLM_ENGINE_READY_TIMEOUT_S, vllm/envs.py of vllm-project/vllm)."""
+
 
 def command(service: Service) -> list[str]:
     """The arguments after `vllm serve`. The key is not among them: vLLM takes it from `VLLM_API_KEY`."""
@@ -64,6 +67,7 @@ ENGINE = Engine(
     program=("vllm", "serve"),
     targets=("docker",),
     starts=False,
+    start_seconds=START_SECONDS,
     vendors=("nvidia", "amd", "ascend", "hygon", "kunlun", "intel"),
     refuses=refuses,
     usage=usage,

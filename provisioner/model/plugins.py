@@ -61,6 +61,9 @@ class Engine:
     """False for one that is planned for, and that this version of the program does not start."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
+    start_seconds: int = 30
+    """From its start to its first answer, beside the reading of weights: servers that compile and capture graphs take minutes.
+    One without weights is there in two or three seconds; machines under load take longer."""
     experts_on_host: bool = False
     """It keeps the experts of a mixture in host memory and everything else on one card."""
     refuses: Callable[[Load], str] = refuses_nothing

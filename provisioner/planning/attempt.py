@@ -51,6 +51,8 @@ class Attempt:
     """The machine as this engine may use it, where it is not the embedded one."""
     kv_tokens: int = 0
     """What the cache holds, where neither a need nor a pool tells."""
+    card_experts: int = 0
+    """Experts of each layer that are on the card, where all others are in host memory."""
     reckoned: tuple[Reckoned, ...] = ()
     """Part by part what the memory is planned to be: what the engine says after its start is held against it."""
 

@@ -43,7 +43,8 @@ def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     problem = f"experts on {where}: {placement.problem}" if placement.problem and short else placement.problem
     problem = problem or stock.beyond_training(rung, subject)
     fit = Fit(budgets, subject.geometry.layers + 1, 1.0, short, where, problem, (subject.geometry.layers + 1,))
-    return replace(empty, subject=subject, fit=fit, speed=rate, problem=problem, kv_tokens=tokens)
+    return replace(empty, subject=subject, fit=fit, speed=rate, problem=problem, kv_tokens=tokens,
+                   card_experts=placement.split.card_experts)  # fmt: skip
 
 
 def _machine(facts: HostFacts, card: Accelerator, room: Room, host: Room) -> Machine:

@@ -1,40 +1,30 @@
 """The services of a plan: everything that whoever starts them has to know."""
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 from provisioner.catalog import find
 from provisioner.errors import BadInput
 from provisioner.model.cpus import from_list, to_list
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
-from provisioner.model.mounts import holding
 from provisioner.model.plan import Decision, Service
 from provisioner.model.plugins import Engine, Place
 from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.cores import cpu_list, numa_policy, thread_count
+from provisioner.planning.cores import cpu_list
 from provisioner.planning.fabric import numa_of, rendezvous
 from provisioner.planning.images import Chosen, choose_image
 from provisioner.planning.layouts import Layout
+from provisioner.planning.options import decisions_of_threads, options_of
+from provisioner.planning.patience import first_token_seconds, ready_seconds
 from provisioner.planning.settings import LAST_PORT, PORT
 from provisioner.planning.stock import Subject
 
 NAME = "llm"
 
-DISK_RATES = {"nvme": 1_000_000_000, "ssd": 300_000_000}
-"""Bytes per second at which weights are surely read, by the disk's declared speed class: the slow end of each."""
-SLOWEST = 100_000_000
-"""Every other class: turning disks, flash cards, network storage, disks of virtual machines, and what is unknown."""
-
-START_SECONDS = 30
-"""An engine without weights is there in two or three seconds; machines under load take longer."""
-
-FIRST_TOKEN_SECONDS = 30
-PROBE_TOKENS = 64
-"""The check's own question is shorter than this; it is worked through at the speed of single tokens at worst."""
-
-DEVICE_THREADS = 8
-"""With all layers on a device the host only feeds it; more threads wait for each other."""
+MEETS_AT = ("master-addr", "dist-init-addr")
+"""Flags of engines for the address of the first of several nodes."""
 
 
 def services_of(attempt: Attempt, scene: Scene, place: Place) -> tuple[Service, ...]:
@@ -89,7 +79,7 @@ def _on_devices(
     nodes_of_memory, cpus = _beside(cards, scene.facts)
     service = replace(
         service,
-        devices=tuple(card.uuid for card in cards),
+        devices=tuple(str(card.index) if service.node else card.uuid for card in cards),
         options=options,
         image=image_of(attempt, scene).name,
         numa_nodes=nodes_of_memory,
@@ -100,13 +90,14 @@ def _on_devices(
 
 
 def _beside(cards: tuple[Accelerator, ...], facts: HostFacts) -> tuple[str | None, str | None]:
-    """NUMA nodes and processors beside all of these cards; none where one of them has no node to bind to."""
+    """NUMA nodes and processors beside all of these cards, as far as we ourselves may use them; none where there are none."""
     found = numa_of(cards, facts.numa)
-    if any(one.node is None or one.cpus is None for one in found):
-        return None, None
-    nodes = to_list(frozenset(one.node for one in found if one.node is not None))
     cpus = frozenset(cpu for one in found for cpu in from_list(one.cpus or ""))
-    return nodes, to_list(cpus)
+    if not isinstance(facts.cpu, Unknown) and facts.cpu.usable:
+        cpus &= from_list(facts.cpu.usable)
+    if not cpus or any(one.node is None or one.cpus is None for one in found):
+        return None, None
+    return to_list(frozenset(one.node for one in found if one.node is not None)), to_list(cpus)
 
 
 def _meeting(facts: HostFacts) -> Mapping[str, str]:
@@ -147,7 +138,9 @@ def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int
         memory_max_bytes=wish.numbers.get("memory_max_bytes", memory_limit(attempt)),
         key_file=f"{place.state}/secrets/{NAME}.key",
         health_path=engine.health_path,
-        ready_seconds=wish.numbers.get("ready_seconds", ready_seconds(subject.weights_bytes, scene.facts, place)),
+        ready_seconds=wish.numbers.get(
+            "ready_seconds", ready_seconds(engine, subject.weights_bytes, scene.facts, place)
+        ),
         first_token_seconds=wish.numbers.get("first_token_seconds", first_token_seconds(attempt)),
         open_files=wish.numbers.get("open_files", 1024),
     )
@@ -156,7 +149,7 @@ def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int
 def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], scene: Scene, place: Place) -> Service:
     """With its command line and its environment."""
     program = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}")
-    environment = {**engine.environment(service), **service.env, **_visible(scene.facts, cards)}
+    environment = {**engine.environment(service), **service.env, **_visible(scene.facts, cards, service.devices)}
     return replace(service, argv=(*program, *engine.command(service)), env=environment)
 
 
@@ -174,93 +167,53 @@ def _card(facts: HostFacts, name: str) -> Accelerator:
     return next(card for card in cards if str(card.index) == index)
 
 
-def _visible(facts: HostFacts, cards: tuple[Accelerator, ...]) -> Mapping[str, str]:
-    """A card is named by its UUID, so that no reordering moves the service to another; one that is not planned is hidden."""
+def _visible(facts: HostFacts, cards: tuple[Accelerator, ...], names: tuple[str, ...]) -> Mapping[str, str]:
+    """A card is named by its UUID, so that no reordering moves the service to another; one that is not planned is hidden.
+
+    On further nodes, whose UUIDs nobody has read, cards have numbers in the order of the bus.
+    """
     if cards and cards[0].vendor != "nvidia":
         vendor = find("provisioner.accelerators", "VENDOR", cards[0].vendor)
         return {getattr(vendor, "visible_devices", ""): ",".join(str(card.index) for card in cards)}
     known = facts.accelerators.get("nvidia", ())
     if not cards and (isinstance(known, Unknown) or not known):
         return {}
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(card.uuid for card in cards) or "-1"}
-
-
-def options_of(attempt: Attempt, scene: Scene) -> dict[str, str]:
-    """Values of the engine's flags; what the operator set by name wins."""
-    if attempt.engine.experts_on_host:
-        return {**_for_experts(scene), **scene.wish.options}
-    fitting, wish, facts = attempt.fit, scene.wish, scene.facts
-    layers = fitting.device_layers if fitting is not None else 0
-    threads, _ = thread_count(facts, wish.threads)
-    if attempt.rung.placement == "device" and wish.threads is None:
-        threads = min(threads, DEVICE_THREADS)
-    policy, _ = numa_policy(facts)
-    planned = {"threads": str(threads), "threads-batch": str(threads), "n-gpu-layers": str(layers)}
-    spread = used_split(fitting.split) if fitting is not None else ()
-    if len(spread) > 1:
-        planned["tensor-split"] = ",".join(map(str, spread))
-    return {**planned, **({"numa": policy} if policy else {}), **wish.options}
-
-
-def _for_experts(scene: Scene) -> dict[str, str]:
-    """A pool of threads for each NUMA node, and all physical cores; GGUF files are read by the method that all processors have."""
-    threads, _ = thread_count(scene.facts, scene.wish.threads)
-    nodes = () if isinstance(scene.facts.numa, Unknown) else [one for one in scene.facts.numa if one.memory_bytes]
-    pools = str(max(1, len(nodes)))
-    return {
-        "threads": str(threads),
-        "kt-method": "LLAMAFILE",
-        "kt-cpuinfer": str(threads),
-        "kt-threadpool-count": pools,
-    }
-
-
-def used_split(split: tuple[int, ...]) -> tuple[int, ...]:
-    """Layers on the devices that get some."""
-    return tuple(count for count in split if count)
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(names) or "-1"}
 
 
 def model_path(subject: Subject, place: Place) -> str:
     """Where the weights lie for the engine: a folder of their own for each model, so that shards keep their names."""
     first = subject.files[0]
     if subject.format != "gguf":
-        return f"{place.state}/models/{subject.id}-{subject.precision}"
+        return f"{place.state}/models/{subject.id}-{subject.precision}-{_mark(subject)}"
     folder = first.sha256[:16] if first.sha256 else "to-be-taken-in"
     return f"{place.state}/models/{folder}/{first.name}"
 
 
+def _mark(subject: Subject) -> str:
+    """Two checkpoints of one name, of two owners or out of two folders, are not the same files."""
+    files = sorted((file.name, file.size_bytes, file.sha256 or file.origin) for file in subject.files)
+    return sha256(repr(files).encode()).hexdigest()[:12]
+
+
 def memory_limit(attempt: Attempt) -> int:
-    """What the host gives at most: the need and a fifth, so that a leak ends the service and not the machine."""
+    """What the host gives at most: the need and a fifth, so that a leak ends the service and not the machine.
+
+    Copies share the need, and what there is to plan with: all of them together are not given more than that.
+    """
+    budgets = [budget for budget in (attempt.fit.budgets if attempt.fit else ()) if budget.device == "host"]
     host = sum(
         budget.weights_bytes + budget.kv_cache_bytes + budget.activation_bytes + budget.overhead_bytes
-        for budget in (attempt.fit.budgets if attempt.fit else ())
-        if budget.device == "host"
+        for budget in budgets
     )
     # By the arithmetic alone: within that limit it was measured, and another limit would start it anew.
     host -= sum(part.bytes - part.planned_bytes for part in attempt.reckoned if part.device == "host")
-    return up(host + host // 5 + 256 * MIB, MIB)
-
-
-def ready_seconds(weights_bytes: int, facts: HostFacts, place: Place) -> int:
-    """Start, and one reading of all weights from the disk that they lie on."""
-    rate = DISK_RATES.get(disk_class(facts, place.state), SLOWEST)
-    return START_SECONDS + -(-weights_bytes // rate)
-
-
-def disk_class(facts: HostFacts, path: str) -> str:
-    """The speed class of the disk under a path, or `unknown`."""
-    if isinstance(facts.filesystems, Unknown) or isinstance(facts.disks, Unknown):
-        return "unknown"
-    mount = holding(facts.filesystems, path)
-    device = mount.device.rsplit("/", 1)[-1] if mount else ""
-    found = [disk for disk in facts.disks if device.startswith(disk.name)]
-    return max(found, key=lambda disk: len(disk.name)).speed_class if found else "unknown"
-
-
-def first_token_seconds(attempt: Attempt) -> int:
-    if attempt.speed is None:
-        return 2 * FIRST_TOKEN_SECONDS
-    return FIRST_TOKEN_SECONDS + int(PROBE_TOKENS / max(0.1, attempt.speed.tokens_per_second))
+    copies = len(attempt.served.layout.copies) if attempt.served else 1
+    each = -(-host // copies)
+    limit = up(each + each // 5 + 256 * MIB, MIB)
+    if not attempt.engine.program or not budgets:
+        return limit
+    return min(limit, sum(budget.budget_bytes for budget in budgets) // copies // MIB * MIB)
 
 
 def _near(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
@@ -278,25 +231,27 @@ def _near(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, .
     if layout.degrees.nodes == 1:
         return (numa,)
     meeting = rendezvous(scene.facts.network, scene.facts.rdma)
-    return numa, Decision("nodes meet on", meeting.interface or "not known", meeting.because)
+    met = Decision("nodes meet on", meeting.interface or "not known", meeting.because)
+    return numa, met, *_first_node(service, attempt.engine)
+
+
+def _first_node(service: Service, engine: Engine) -> Iterator[Decision]:
+    """Nodes are planned as machines alike, without addresses; the command lines are whole once the first one's is set."""
+    for flag in MEETS_AT:
+        if flag in engine.options:
+            because = f"nodes are planned without names: `--set engine.{flag}=ADDRESS` puts it into every command line"
+            known = service.options.get(flag)
+            yield Decision("address of the first node", known or "to be set", "set by name" if known else because)
 
 
 def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
     """Why the service is started the way it is."""
-    address = Decision(
-        "address", f"http://{service.host}:{service.port}", "loopback: nobody outside reaches the engine"
-    )
+    host = f"[{service.host}]" if ":" in service.host else service.host
+    address = Decision("address", f"http://{host}:{service.port}", "loopback: nobody outside reaches the engine")
     if attempt.served is not None:
         return (*attempt.served.decisions, image_of(attempt, scene).decision, *_near(service, attempt, scene), address)
-    threads, because = thread_count(scene.facts, scene.wish.threads)
-    if int(service.options["threads"]) != threads:
-        because = f"all layers are on the device; {threads} would be there"
-    policy, reason = numa_policy(scene.facts)
-    return (
-        Decision("threads", service.options["threads"], because),
-        Decision("NUMA", service.options.get("numa", policy or "left to the kernel"), reason),
-        Decision(
-            "memory limit", size(service.memory_max_bytes or 0), "the need on the host, a fifth of it and 256 MiB"
-        ),
-        address,
-    )
+    limit = "the need on the host, a fifth of it and 256 MiB"
+    if attempt.engine.program:
+        limit += ", at most what there is to plan with"
+    memory = Decision("memory limit", size(service.memory_max_bytes or 0), limit)
+    return (*decisions_of_threads(service, scene), memory, address)

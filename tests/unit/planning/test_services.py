@@ -3,8 +3,13 @@
 import pytest
 
 from provisioner.errors import BadInput
+from provisioner.model.facts import Unknown
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from tests.unit.planning.samples import plan
+from provisioner.planning import stock
+from provisioner.planning.service import model_path
+from provisioner.planning.settings import engine_named
+from tests.unit.planning.samples import CATALOG, GIB, PLACE, machine, plan, used
 
 EIGHT = "8x h100-sxm-80g, 2 sockets, 64 cores, 512 GiB"
 
@@ -31,3 +36,76 @@ def test_copies_end_on_the_last_port_and_not_after_it() -> None:
 def test_several_models_end_on_the_last_port_and_not_after_it() -> None:
     with pytest.raises(BadInput, match="would end on 65536; 65535 is the last"):
         plan("1x L40S, 128 GiB", Spec(models=("qwen2.5-32b-instruct", "qwen3-0.6b"), settings={"port": "65535"}))
+
+
+def option(argv: tuple[str, ...], flag: str) -> str:
+    return argv[argv.index(flag) + 1]
+
+
+HOSTED = "1x h100-sxm-80g, 2 sockets, 64 cores, 360 GiB, 4 TiB disk"
+
+
+def test_experts_that_are_moved_to_the_card_are_said() -> None:
+    made = plan(HOSTED, Spec(profile="flagship", engine="ktransformers"))
+    assert made.verdict == "fits"
+    (service,) = made.services
+    assert int(option(service.argv, "--kt-num-gpu-experts")) > 0
+    roomy = plan(HOSTED.replace("360 GiB", "1 TiB"), Spec(profile="flagship", engine="ktransformers"))
+    assert option(roomy.services[0].argv, "--kt-num-gpu-experts") == "0"
+
+
+def test_a_service_is_given_its_own_share_of_the_host_and_never_more_than_there_is() -> None:
+    (hosted,) = plan(HOSTED, Spec(profile="flagship", engine="ktransformers")).services
+    assert (hosted.memory_max_bytes or 0) <= 360 * GIB
+    copies = plan(EIGHT, Spec(model="qwen3-8b"))
+    assert len(copies.services) == 8
+    need = used(copies, "host")
+    assert need / 8 < (copies.services[0].memory_max_bytes or 0) < need / 4
+    assert sum(service.memory_max_bytes or 0 for service in copies.services) <= 512 * GIB
+
+
+def test_further_nodes_name_their_cards_by_number_and_need_the_first_one_s_address() -> None:
+    made = plan(f"{EIGHT}, 2 nodes", Spec(model="deepseek-r1"))
+    assert {service.node for service in made.services} == {0, 1}
+    here = next(service for service in made.services if service.node == 0)
+    there = next(service for service in made.services if service.node == 1)
+    assert not set(here.devices) & set(there.devices)
+    assert there.devices == tuple(map(str, range(8)))
+    assert there.env["CUDA_VISIBLE_DEVICES"] == "0,1,2,3,4,5,6,7"
+    (told,) = [one for one in made.decisions if one.subject == "address of the first node"]
+    assert (told.choice, "`--set engine.master-addr=ADDRESS`" in told.because) == ("to be set", True)
+
+
+def test_processors_beside_a_card_are_those_that_we_may_use() -> None:
+    facts = machine(EIGHT)
+    cards = facts.accelerators["nvidia"]
+    assert not isinstance(facts.cpu, Unknown)
+    assert not isinstance(cards, Unknown)
+    beside = tuple(replace(card, numa_node=card.index // 4) for card in cards)
+    held = replace(facts, cpu=replace(facts.cpu, usable="0-3"), accelerators={"nvidia": beside})
+    services = plan(held, Spec(model="qwen3-8b")).services
+    assert {service.cpus for service in services} == {"0-3"}
+    assert {service.numa_nodes for service in services} == {"0", None}
+
+
+def test_checkpoints_of_one_name_do_not_share_a_folder() -> None:
+    catalog = stock.from_checkpoint(CATALOG.model("qwen3-8b"), "bf16")
+    assert isinstance(catalog, stock.Subject)
+    (file,) = catalog.files
+    fork = replace(catalog, files=(replace(file, origin="hub:huggingface/somebody/Qwen3-8B/"),))
+    assert model_path(catalog, PLACE) != model_path(fork, PLACE)
+    assert model_path(catalog, PLACE) == model_path(replace(catalog, files=(file,)), PLACE)
+
+
+@pytest.mark.parametrize(("engine", "least"), [("vllm", 600), ("sglang", 600), ("llamacpp", 30)])
+def test_servers_that_compile_are_waited_for(engine: str, least: int) -> None:
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-0.6b", engine=engine))
+    assert made.services[0].ready_seconds > least
+    assert least == 600 or made.services[0].ready_seconds < 300
+
+
+@pytest.mark.parametrize("engine", ["ollama", "lmstudio", "ktransformers"])
+def test_an_engine_is_given_none_of_another_one_s_flags(engine: str) -> None:
+    made = plan("1x RTX 4090, 512 GiB, 32 cores", Spec(model="qwen3-30b-a3b", engine=engine, precision="q4_k_m"))
+    assert made.verdict == "fits", made.binding
+    assert set(made.services[0].options) <= set(engine_named(engine).options)
