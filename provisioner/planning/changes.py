@@ -10,6 +10,7 @@ from provisioner.planning.amounts import GIB, size, up
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.devices import entry_of
+from provisioner.planning.flags import DEGREES
 from provisioner.planning.ground import survey
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
@@ -30,7 +31,7 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
     attempt = refused.attempt
     scene = replace(scene, terse=True)
     asked = (
-        _other_degrees(scene),
+        _other_degrees(scene, attempt),
         _stopped_tenants(scene),
         _smaller_cache(scene, attempt),
         _smaller_context(scene, attempt),
@@ -57,24 +58,21 @@ def _with_facts(scene: Scene, facts: HostFacts) -> Scene:
     return replace(scene, facts=facts, ground=survey(facts))
 
 
-def _other_degrees(scene: Scene) -> Iterator[Change]:
-    """What was set by hand and does not divide, left to the planner."""
-    degrees = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
-    if not any(name in scene.wish.options for name in degrees):
+def _other_degrees(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """What was set by hand and does not divide, as the planner would set it."""
+    asked = scene.wish.options
+    if not any(name in DEGREES for name in asked):
         return
-    options = {name: value for name, value in scene.wish.options.items() if name not in degrees}
-    found = choose(_wishing(scene, options=options))
-    if found.fits and found.attempt.served:
-        cut = found.attempt.served.layout
-        flags = [("--set", f"engine.{name}={value}") for name, value in _degrees(found.attempt).items()]
+    free = {name: value for name, value in asked.items() if name not in DEGREES}
+    found = choose(_wishing(scene, options=free, engine=scene.wish.engine or attempt.engine.name)).attempt
+    if found.problem or found.served is None:
+        return
+    planned = found.served.options
+    wanted = {name: planned.get(name, "1") for name in DEGREES if name in asked or name in planned}
+    if _fits(_wishing(scene, options={**free, **wanted})):
+        flags = (("--set", f"engine.{name}={value}") for name, value in wanted.items())
+        cut = found.served.layout
         yield Change(words(cut.degrees), cut.because, tuple(word for pair in flags for word in pair))
-
-
-def _degrees(attempt: Attempt) -> dict[str, int]:
-    cut = attempt.served.layout.degrees if attempt.served else None
-    if cut is None:
-        return {}
-    return {"tensor-parallel-size": cut.tensor, "pipeline-parallel-size": cut.pipeline}
 
 
 def _stopped_tenants(scene: Scene) -> Iterator[Change]:
@@ -174,14 +172,15 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
 
 
 def _any_engine(scene: Scene) -> Iterator[Change]:
-    if scene.wish.engine is None:
+    """Flags that the other engine has as well stay set; those that it has not have no meaning any more."""
+    wish = scene.wish
+    if wish.engine is None:
         return
-    found = choose(_wishing(scene, engine=None, options={}))
-    if found.fits:
-        name = found.attempt.engine.name
-        yield Change(
-            f"{found.attempt.engine.title} instead of {scene.wish.engine}", found.attempt.label, ("--engine", name)
-        )
+    found = choose(_wishing(scene, engine=None, options={})).attempt
+    engine = found.engine
+    kept = {name: value for name, value in wish.options.items() if name in engine.options}
+    if not found.problem and (not kept or _fits(_wishing(scene, engine=engine.name, options=kept))):
+        yield Change(f"{engine.title} instead of {wish.engine}", found.label, ("--engine", engine.name))
 
 
 def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:

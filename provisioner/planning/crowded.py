@@ -1,5 +1,6 @@
 """A machine on which several models do not all find a place: which, why, and what would give them one."""
 
+import shlex
 from collections.abc import Iterator
 
 from provisioner.model.facts import Host
@@ -12,6 +13,7 @@ from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey, usable_cards
 from provisioner.planning.islands import free_bytes
 from provisioner.planning.packing import pack
+from provisioner.planning.remedies import flags_of
 from provisioner.planning.several import Table, deal
 from provisioner.planning.unplaced import explain
 from provisioner.planning.whatif import what_if
@@ -61,20 +63,21 @@ def _remedy(changes: tuple[Change, ...]) -> str:
     if not changes:
         return "a plan for each model alone says what it needs: `provision plan --model NAME`"
     flags = changes[0].flags
-    return f"`provision plan {' '.join(flags)}`" if flags else changes[0].change
+    return f"`provision plan {shlex.join(flags)}`" if flags else changes[0].change
 
 
 def _smaller(table: Table) -> Iterator[Change]:
     """Of each model less: a smaller format where one was asked for, and a shorter context."""
     spec = table.spec
-    if spec.precision is not None and _all_placed(table, replace(spec, precision=None)):
+    free = replace(spec, precision=None)
+    if spec.precision is not None and _all_placed(table, free):
         yield Change("each model in the best precision that fits beside the others", f"instead of {spec.precision} for all",
-                     _flags(spec.models))  # fmt: skip
-    shorter = [context for context in CONTEXTS if spec.context is None or context < spec.context]
-    fitting = next((one for one in shorter if _all_placed(table, replace(spec, context=one))), None)
+                     flags_of(free))  # fmt: skip
+    shorter = (replace(spec, context=context) for context in CONTEXTS if spec.context is None or context < spec.context)
+    fitting = next((one for one in shorter if _all_placed(table, one)), None)
     if fitting is not None:
-        yield Change(f"context of {fitting} tokens", "all models have a place; longer conversations are cut",
-                     (*_flags(spec.models), "--context", str(fitting)))  # fmt: skip
+        yield Change(f"context of {fitting.context} tokens", "all models have a place; longer conversations are cut",
+                     flags_of(fitting))  # fmt: skip
 
 
 def _all_placed(table: Table, spec: Spec) -> bool:
@@ -89,14 +92,14 @@ def _fewer(table: Table) -> Iterator[Change]:
         kept = tuple(one for one in table.ways if one.name != name)
         if not pack([one.item for one in kept], table.devices).left:
             found = True
-            yield Change(f"leave out {name}", "the others have a place", _flags(tuple(one.name for one in kept)))
+            yield Change(f"leave out {name}", "the others have a place", _only(table, tuple(one.name for one in kept)))
     rest = tuple(name for name in table.spec.models if name not in left)
     if rest and not found:
-        yield Change(f"leave out {' and '.join(left)}", "the others have a place", _flags(rest))
+        yield Change(f"leave out {' and '.join(left)}", "the others have a place", _only(table, rest))
 
 
-def _flags(models: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for model in models for word in ("--model", model))
+def _only(table: Table, models: tuple[str, ...]) -> tuple[str, ...]:
+    return flags_of(replace(table.spec, models=models))
 
 
 def _more_cards(table: Table) -> Iterator[Change]:

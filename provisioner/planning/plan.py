@@ -1,7 +1,5 @@
 """From what is wanted and what is there to a plan that leaves nothing open, or to a refusal that says what would help."""
 
-import shlex
-
 from provisioner.catalog import Catalog
 from provisioner.model.facts import Host, HostFacts
 from provisioner.model.learned import NOTHING, Learned
@@ -58,7 +56,7 @@ def make_plan(
         scene = replace(scene, wish=_named(wish_of(spec), catalog))
         choice = choose(scene)
     plan = _outline(scene, choice)
-    return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice)
+    return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice, spec)
 
 
 def _named(wish: Wish, catalog: Catalog) -> Wish:
@@ -118,11 +116,11 @@ def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
     )
 
 
-def _refused(plan: Plan, scene: Scene, choice: Choice) -> Plan:
+def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:
     changes = cheapest_changes(scene, choice)
     ground = choice.attempt.ground or scene.ground
     blocking = next((one for one in ground.findings if one.message == choice.attempt.problem), None)
-    remedy = blocking.fix if blocking else _remedy(changes, scene.wish)
+    remedy = blocking.fix if blocking else _remedy(changes, spec)
     notes = _notes(scene.ground, choice.attempt)
     others = tuple(finding for finding in notes if blocking is None or finding.id != blocking.id)
     return replace(
@@ -130,16 +128,15 @@ def _refused(plan: Plan, scene: Scene, choice: Choice) -> Plan:
     )
 
 
-def _remedy(changes: tuple[Change, ...], wish: Wish) -> str:
-    """The whole command: what was asked for stays asked for, but for the one change."""
-    if not changes and wish.model is not None and wish.model.startswith("/"):
+def _remedy(changes: tuple[Change, ...], spec: Spec) -> str:
+    """The cheapest change as a command to paste, or in words where it is one of the machine."""
+    from provisioner.planning.remedies import command  # Only a refusal needs it.
+
+    if not changes and spec.model is not None and spec.model.startswith("/"):
         return "bring a whole GGUF file there, as its publisher's sha256 says, or name another one with `--model`"
     if not changes:
         return "`provision detect` shows what is there"
-    flags = changes[0].flags
-    asked = ("--model", wish.model) if wish.model else ("--profile", wish.profile)
-    kept = () if asked[0] in flags or asked == ("--profile", "auto") else asked
-    return f"`provision up {shlex.join((*kept, *flags))}`" if flags else changes[0].change
+    return command("up", spec, changes[0]) if changes[0].flags else changes[0].change
 
 
 def _notes(ground: Ground, attempt: Attempt) -> tuple[Finding, ...]:

@@ -1,5 +1,6 @@
 """What holds for every machine: budgets are kept, memory never harms, remedies work, nothing unknown crashes."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 
@@ -149,6 +150,65 @@ def _changed(facts: HostFacts, spec: Spec, change: Change) -> Plan:
             name = option.removeprefix("--")
             spec = altered(spec, {name: int(value) if value.isdecimal() else value})
     return plan(facts, spec)
+
+
+OPTIONS = {
+    "vllm": ("engine.tensor-parallel-size=2", "engine.tensor-parallel-size=3", "engine.max-num-seqs=64"),
+    "sglang": ("engine.tp-size=2", "engine.tp-size=3", "engine.pp-size=2", "engine.kv-cache-dtype=fp8_e5m2"),
+    "llamacpp": ("engine.cache_type_k=q8_0", "context=4096"),
+}
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> Spec:
+    """With flags of the engine that was asked for, and settings that say what an option says too."""
+    spec = draw(specs())
+    said = draw(st.none() | st.sampled_from(OPTIONS.get(spec.engine or "", ("concurrency=2", "context=4096"))))
+    if said is None:
+        return spec
+    key, _, value = said.partition("=")
+    return replace(spec, settings={**spec.settings, key: value})
+
+
+@settings(EACH, suppress_health_check=[HealthCheck.too_slow])
+@given(machines(), wishes())
+def test_the_command_that_a_refusal_proposes_fits_and_keeps_what_was_asked(facts: HostFacts, spec: Spec) -> None:
+    made = plan(facts, spec)
+    fixes = [one.fix for one in made.findings if one.id == "fits" and one.fix.startswith("`provision up ")]
+    for words in (shlex.split(fix.strip("`"))[2:] for fix in fixes):
+        flags = tuple(zip(words[::2], words[1::2], strict=True))
+        other = spec_of(flags)
+        assert plan(facts, other).verdict == "fits", words
+        change = next(one for one in made.cheapest_changes if one.flags).flags
+        named = {name for pair in zip(change[::2], change[1::2], strict=True) for name in names_in(pair)}
+        kept = {name: value for name, value in said_in(spec).items() if name not in named}
+        engine = engine_named(other.engine).options if "engine" in named and other.engine else None
+        dropped = {
+            name for name in kept if engine is not None and name.startswith("engine.") and name[7:] not in engine
+        }
+        assert {name: value for name, value in kept.items() if name not in dropped}.items() <= said_in(other).items()
+
+
+def names_in(pair: tuple[str, str]) -> tuple[str, ...]:
+    option, value = pair
+    return (value.partition("=")[0].replace("_", "-") if option == "--set" else option.removeprefix("--"),)
+
+
+def said_in(spec: Spec) -> dict[str, object]:
+    """Settings come last: they say it over an option of the same name."""
+    options = {name: getattr(spec, name) for name in ("engine", "precision", "context", "concurrency", "profile")}
+    said = {name: value for name, value in options.items() if value not in (None, "auto")}
+    settings_said = {
+        key.replace("_", "-"): int(value) if value.isdecimal() else value for key, value in spec.settings.items()
+    }
+    return {**said, **settings_said}
+
+
+def spec_of(flags: tuple[tuple[str, str], ...]) -> Spec:
+    settings_said = dict(value.split("=", 1) for option, value in flags if option == "--set")
+    options = {option.removeprefix("--"): int(value) if value.isdecimal() else value
+               for option, value in flags if option != "--set"}  # fmt: skip
+    return altered(Spec(settings=settings_said), options)
 
 
 @settings(EACH)

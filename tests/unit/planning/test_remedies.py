@@ -1,8 +1,13 @@
 """What a refusal proposes: whole commands that keep what was asked for, and changes of the machine that keep its limits."""
 
+import pytest
+
 from provisioner.model.facts import Limits
+from provisioner.model.plan import Plan
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
 from provisioner.planning.whatif import what_if
-from tests.unit.planning.samples import CATALOG, GIB, machine, with_limits
+from tests.unit.planning.samples import CATALOG, GIB, local, machine, plan, with_limits
 
 
 def test_memory_that_is_added_raises_a_limit_and_does_not_lift_it() -> None:
@@ -12,3 +17,56 @@ def test_memory_that_is_added_raises_a_limit_and_does_not_lift_it() -> None:
     assert more.memory_bytes == 9 * GIB
     assert isinstance(other, Limits)
     assert other.memory_bytes is None
+
+
+def fix(made: Plan) -> str:
+    return next(one.fix for one in made.findings if one.id == "fits")
+
+
+@pytest.mark.parametrize(
+    ("facts", "spec", "command"),
+    [
+        (
+            "1x RTX 3060, 64 GiB",
+            Spec(profile="plus", engine="sglang", precision="bf16"),
+            "provision up --engine sglang --precision bf16 --profile lite",
+        ),
+        (
+            "1x RTX 4090, 64 GiB",
+            Spec(settings={"engine.tensor-parallel-size": "2"}),
+            "provision up --set engine.tensor-parallel-size=1",
+        ),
+        (
+            "8x RTX 4090, 256 GiB",
+            Spec(profile="standard", engine="sglang", settings={"engine.tp-size": "3"}),
+            "provision up --profile standard --engine sglang --set engine.tp-size=8",
+        ),
+        (
+            "1x RTX 4090, 512 GiB",
+            Spec(settings={"engine.kt-cpuinfer": "16"}),
+            "provision up --set engine.kt-cpuinfer=16 --profile flagship",
+        ),
+    ],
+)
+def test_what_was_asked_for_stays_asked_for_but_for_the_one_change(facts: str, spec: Spec, command: str) -> None:
+    assert fix(plan(facts, spec)) == f"`{command}`"
+
+
+def test_flags_of_an_engine_do_not_stay_for_another() -> None:
+    settings = {"placement": "host", "engine.tensor-parallel-size": "2"}
+    made = plan("8x RTX 4090, 256 GiB", Spec(profile="standard", engine="vllm", settings=settings))
+    assert fix(made) == "`provision up --profile standard --set placement=host --engine llamacpp`"
+
+
+def test_a_name_with_a_space_is_one_word_of_the_command() -> None:
+    spec = Spec(model="/my models/x.gguf", engine="ktransformers")
+    made = plan("1x RTX 4090, 64 GiB", spec, Shelf((local("/my models/x.gguf"),)))
+    assert fix(made) == "`provision up --model '/my models/x.gguf' --engine llamacpp`"
+
+
+def test_several_models_keep_their_wishes_too() -> None:
+    shelf = Shelf((local("/my models/x.gguf", sha256="0" * 64),))
+    spec = Spec(models=("/my models/x.gguf", "qwen2.5-72b-instruct"), context=2048, settings={"concurrency": "1"})
+    made = plan("1x RTX 4090, 64 GiB", spec, shelf)
+    assert made.verdict == "refused"
+    assert fix(made) == "`provision plan --model '/my models/x.gguf' --context 2048 --set concurrency=1`"
