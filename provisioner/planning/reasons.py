@@ -6,7 +6,9 @@ from provisioner.model.record import replace
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.choose import AUTO, choose
+from provisioner.planning.host_part import copies_beside
 from provisioner.planning.hybrid import not_worth_fetching
+from provisioner.planning.layouts import Layout
 from provisioner.planning.service import image_of
 
 
@@ -48,6 +50,8 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
     ground = attempt.ground or scene.ground
     if attempt.served is not None:
         return _layout(scene, attempt)
+    if attempt.engine.usage is not None:
+        return Decision("devices", "none", attempt.problem, _unusable(scene))
     others = tuple(Rejected(name, reason) for name, reason in ground.others)
     if attempt.rung.placement == "host":
         device = "" if ground.device is None else f"{ground.device.device} is there; "
@@ -77,8 +81,22 @@ def _layout(scene: Scene, attempt: Attempt) -> Decision:
     choice = f"{layout.replicas} copies, each on {cut}" if layout.replicas > 1 else cut
     where = "; ".join(", ".join(device for stage in copy for device in stage) for copy in layout.copies)
     nodes = f" on each of {layout.nodes} nodes" if layout.nodes > 1 else ""
-    others = tuple(Rejected(name, reason) for name, reason in scene.ground.unusable)
+    others = (*_more_copies(scene, layout), *_unusable(scene))
     return Decision("devices", f"{choice} ({where}{nodes})", layout.because, others)
+
+
+def _unusable(scene: Scene) -> tuple[Rejected, ...]:
+    return tuple(Rejected(name, reason) for name, reason in scene.ground.unusable)
+
+
+def _more_copies(scene: Scene, layout: Layout) -> tuple[Rejected, ...]:
+    """Cards that stay idle because their servers have no room on the host."""
+    ranks = layout.degrees.ranks
+    possible = sum(card.name == layout.card.name for card in scene.ground.cards) // ranks
+    room = copies_beside(scene.ground.host, ranks)
+    if not 0 < room == len(layout.copies) < possible or layout.degrees.nodes > 1:
+        return ()
+    return (Rejected(f"{possible} copies on a node", "the host's memory has no room for the servers of more"),)
 
 
 EMBEDDED = "embedded in this program: it needs neither Docker nor a compiler"

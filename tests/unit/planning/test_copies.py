@@ -24,6 +24,15 @@ def test_fewer_copies_of_the_simplest_cut_come_before_any_other_cut() -> None:
     assert (made.parallel.tensor, made.parallel.pipeline, made.parallel.replicas) == (1, 1, 2)
 
 
+def test_cards_that_stay_idle_for_the_host_are_accounted_for() -> None:
+    def rejected(memory: int) -> list[str]:
+        made = plan(f"{EIGHT}, {memory} GiB", ONE_CARD)
+        return [other.option for one in made.decisions if one.subject == "devices" for other in one.rejected]
+
+    assert rejected(16) == ["8 copies on a node"]
+    assert rejected(512) == []
+
+
 def test_each_node_has_a_host_of_its_own() -> None:
     made = plan(f"{EIGHT}, 16 GiB, 4 nodes", ONE_CARD)
     assert (made.parallel.pipeline, made.parallel.nodes, made.parallel.replicas) == (1, 1, 8)

@@ -90,6 +90,7 @@ def test_degrees_that_do_not_divide_are_the_reason_and_not_formats_that_the_engi
     made = plan("8x h100-sxm-80g, 256 GiB", asked)
     assert made.verdict == "refused"
     assert "(32) must be divisible by tensor parallel size (3)" in made.binding
+    assert decision(made, "devices") == "none"
 
 
 def test_an_old_driver_gets_the_image_for_it() -> None:
