@@ -37,7 +37,7 @@ def reserve_bytes(load: Load) -> tuple[int, str]:
     share, flat = constant(load, "reserve_share"), constant(load, "reserve_gib")
     if share.value:
         return int(load.card.total_bytes * share.value), f"{1 - share.value:g} of the device by default, {share.source}"
-    ranks = load.degrees.tensor * load.degrees.pipeline
+    ranks = load.degrees.ranks
     gib = flat.value or _parts_gib(load)
     gib += constant(load, "reserve_rank_gib").value * ranks
     gib = max(gib, constant(load, "least_reserve_gib").value)

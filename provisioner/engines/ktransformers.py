@@ -45,5 +45,6 @@ ENGINE = Engine(
     targets=("docker",),
     starts=False,
     start_seconds=START_SECONDS,
+    bounded=False,
     experts_on_host=True,
 )

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
-OPTIONS = ("gpu", "cache-type-k", "cache-type-v")
-
 
 def command(service: Service) -> list[str]:
     """`lms server start` (LM Studio's documentation of its command line; not run here: it is closed and not to be had)."""
@@ -26,7 +24,6 @@ ENGINE = Engine(
     health_path="/v1/models",
     context_path="/api/v0/models",
     context_field=("data", "0", "loaded_context_length"),
-    options=OPTIONS,
     program=("lms",),
     targets=("systemd",),
     vendors=("nvidia", "amd"),

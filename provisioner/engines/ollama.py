@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
-OPTIONS = ("num-gpu", "cache-type-k", "cache-type-v")
+OPTIONS = ("cache-type-k", "cache-type-v")
+"""One variable stands for both. How many layers are on cards, Ollama finds out by itself."""
 
 
 def command(_service: Service) -> list[str]:
@@ -16,7 +17,7 @@ def command(_service: Service) -> list[str]:
 def environment(service: Service) -> Mapping[str, str]:
     """The cache is allocated for each parallel request, so the context is that of one; nothing is fetched or sent."""
     return {
-        "OLLAMA_HOST": f"{service.host}:{service.port}",
+        "OLLAMA_HOST": f"{f'[{service.host}]' if ':' in service.host else service.host}:{service.port}",
         "OLLAMA_MODELS": service.model_path.rsplit("/", 1)[0],
         "OLLAMA_CONTEXT_LENGTH": str(service.context),
         "OLLAMA_NUM_PARALLEL": str(service.slots),
@@ -39,6 +40,7 @@ ENGINE = Engine(
     context_path="/api/ps",
     context_field=("models", "0", "context_length"),
     options=OPTIONS,
+    alike=OPTIONS,
     program=("ollama",),
     targets=("docker",),
     vendors=("nvidia", "amd"),

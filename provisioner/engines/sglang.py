@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from provisioner.model.measured import Measured
 
 OPTIONS = (
-    "tp-size", "pp-size", "dp-size", "ep-size", "attn-dp-size", "nnodes", "node-rank", "dist-init-addr",
+    "tp-size", "pp-size", "attn-dp-size", "ep-size", "nnodes", "node-rank", "dist-init-addr",
     "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
     "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "cuda-graph-backend-decode",
     "cuda-graph-backend-prefill",
@@ -21,7 +21,12 @@ OPTIONS = (
 """Flags whose values are planned for each machine, in `Service.options`.
 
 `--enable-dp-attention` and `--disable-cuda-graph` are read by 0.5.23 with a warning; what stands here has replaced them.
+`--dp-size` without the first is for copies of a whole model, which are services of their own here
+(sgl-project/sglang#41818).
 """
+
+# Not bounded: its fraction is of what is free when it starts, so what two of them take depends on which is first
+# (0.5.23 srt/arg_groups/memory_hook.py).
 
 START_SECONDS = 600
 """Libraries, kernels and graphs: what its own tests wait for (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
@@ -67,6 +72,7 @@ ENGINE = Engine(
     targets=("docker",),
     starts=False,
     start_seconds=START_SECONDS,
+    bounded=False,
     vendors=("nvidia", "amd", "ascend", "hygon"),
     refuses=refuses,
     usage=usage,

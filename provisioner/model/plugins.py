@@ -53,6 +53,8 @@ class Engine:
     """Where the engine itself tells its effective context: the path of a JSON answer and the way into it."""
     options: tuple[str, ...] = ()
     """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
+    alike: tuple[str, ...] = ()
+    """Flags that have one value in this engine: whoever sets one of them sets all."""
     program: tuple[str, ...] = ()
     """What comes before the arguments; empty for the one that is embedded in this program."""
     targets: tuple[str, ...] = ("process",)
@@ -61,6 +63,8 @@ class Engine:
     """False for one that is planned for, and that this version of the program does not start."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
+    bounded: bool = True
+    """Whether it keeps to bytes that it is told beforehand, so that others may be on its devices; else they are its alone."""
     start_seconds: int = 30
     """From its start to its first answer, beside the reading of weights: servers that compile and capture graphs take minutes.
     One without weights is there in two or three seconds; machines under load take longer."""

@@ -28,9 +28,12 @@ HALF = {"bf16": "fp16"}
 DEGREES = {
     "tensor-parallel-size": "tensor", "pipeline-parallel-size": "pipeline", "data-parallel-size": "data",
     "decode-context-parallel-size": "decode_context",
-    "tp-size": "tensor", "pp-size": "pipeline", "dp-size": "data",
+    "tp-size": "tensor", "pp-size": "pipeline", "attn-dp-size": "data",
 }  # fmt: skip
 """Flags of engines that fix a degree."""
+
+OF_ALL_RANKS = "tp-size"
+"""SGLang's counts every rank of a stage, and `attn-dp-size` says into how many groups attention parts them."""
 
 SEQUENCES = ("max-num-seqs", "max-running-requests")
 BATCHED = ("max-num-batched-tokens", "chunked-prefill-size")
@@ -146,6 +149,8 @@ def _share(options: Mapping[str, str]) -> float | None:
 def asked_degrees(options: Mapping[str, str]) -> Degrees:
     """Those that the operator fixed; the others are 1."""
     found = {name: _number(options, (flag,)) or 1 for flag, name in DEGREES.items() if flag in options}
+    if OF_ALL_RANKS in options and found["tensor"] % found.get("data", 1) == 0:
+        found["tensor"] //= found.get("data", 1)
     return Degrees(
         tensor=found.get("tensor", 1), pipeline=found.get("pipeline", 1), data=found.get("data", 1),
         decode_context=found.get("decode_context", 1),
@@ -155,9 +160,14 @@ def asked_degrees(options: Mapping[str, str]) -> Degrees:
 def not_as_asked(degrees: Degrees, options: Mapping[str, str]) -> str:
     """Whether a degree that the operator fixed is another one here."""
     for flag, name in DEGREES.items():
-        if flag in options and getattr(degrees, name) != _number(options, (flag,)):
+        if flag in options and _said(flag, name, degrees) != _number(options, (flag,)):
             return f"engine.{flag} is set to {options[flag]}"
     return ""
+
+
+def _said(flag: str, name: str, degrees: Degrees) -> int:
+    """A degree as this flag counts it."""
+    return degrees.tensor * degrees.data if flag == OF_ALL_RANKS else int(getattr(degrees, name))
 
 
 def sequences(dials: Dials, card: Card, degrees: Degrees, slots: int) -> Iterator[int]:
@@ -188,9 +198,9 @@ def options_of(
     names = engine.options
     cut = layout.degrees
     wanted = {
-        **{flag: str(getattr(cut, name)) for flag, name in DEGREES.items() if getattr(cut, name) > 1},
+        **{flag: str(said) for flag, name in DEGREES.items() if (said := _said(flag, name, cut)) > 1},
         **({"enable-expert-parallel": "true"} if cut.expert else {}),
-        **({"ep-size": str(cut.ranks)} if cut.expert else {}),
+        **({"ep-size": str(cut.tensor * cut.data)} if cut.expert else {}),
         **{flag: str(load.sequences) for flag in SEQUENCES},
         **{flag: str(load.batched_tokens) for flag in BATCHED},
         **({"dtype": "half"} if dials.precision == "fp16" else {}),

@@ -68,7 +68,10 @@ KEYS = (
 
 def wish_of(spec: Spec) -> Wish:
     """Read the spec; `BadInput` for whatever cannot be meant."""
-    known, options = _sorted_out(spec.settings, _engines(spec))
+    engines = _engines(spec)
+    known, options = _sorted_out(spec.settings, engines)
+    if spec.engine is not None:
+        options = _alike(options, engines[0])
     host, port = _listen(spec.listen)
     return Wish(
         profile=spec.profile,
@@ -123,6 +126,15 @@ def _sorted_out(settings: Mapping[str, str], engines: tuple[Engine, ...]) -> tup
         else:
             raise unknown("setting", key, (*KEYS, *flags))
     return known, options
+
+
+def _alike(options: dict[str, str], engine: Engine) -> dict[str, str]:
+    """Flags that have one value in an engine, all with the one that was set."""
+    said = {flag: options[flag] for flag in engine.alike if flag in options}
+    if len(set(said.values())) > 1:
+        told = ", ".join(f"engine.{flag}={value}" for flag, value in said.items())
+        raise BadInput(f"{told}: {engine.title} has one value for all of them", fix="set one of them")
+    return {**options, **{flag: value for value in said.values() for flag in engine.alike}}
 
 
 def _option(flag: str, value: str) -> str:

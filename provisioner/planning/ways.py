@@ -162,7 +162,10 @@ def _in_host(scene: Scene, precision: str | None, value: float) -> Iterator[Way]
 
 
 def _on_cards(scene: Scene, precision: str | None, value: float, sizes: tuple[int, ...]) -> Iterator[Way]:
-    """On the fewest devices, alone and beside others; on twice as many, and on each of these sizes, with less of each."""
+    """On the fewest devices, alone and beside others; on twice as many, and on each of these sizes, with less of each.
+
+    An engine that cannot be bounded has its devices alone, and so gains nothing where it needs less of each.
+    """
     kinds: dict[str, list[Accelerator]] = {}
     for card in sorted(scene.ground.cards, key=free_bytes, reverse=True):
         kinds.setdefault(kind_of(card), []).append(card)
@@ -174,6 +177,8 @@ def _on_cards(scene: Scene, precision: str | None, value: float, sizes: tuple[in
         least = _option(scene, kind, cards[:count], attempt, value)
         own = Option(least.label, count, least.bytes_per_device, value + OWN_DEVICES, kind, least.tensor, bounded=False)
         yield Way(own, precision)
+        if not attempt.engine.bounded:
+            continue
         yield Way(least, precision)
         for more in sorted({2 * count, *sizes}):
             wide = _wide(scene, kind, cards, more, value) if more > count else None

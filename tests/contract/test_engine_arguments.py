@@ -27,7 +27,7 @@ VLLM_VALUES = {
     "master-addr": "192.0.2.1", "master-port": "29501",
 }  # fmt: skip
 SGLANG_VALUES = {
-    "tp-size": "4", "pp-size": "2", "dp-size": "2", "ep-size": "4", "attn-dp-size": "2", "nnodes": "2",
+    "tp-size": "4", "pp-size": "2", "ep-size": "4", "attn-dp-size": "2", "nnodes": "2",
     "node-rank": "1", "dist-init-addr": "192.0.2.1:5000", "mem-fraction-static": "0.85", "max-running-requests": "64",
     "max-total-tokens": "100000", "chunked-prefill-size": "4096", "kv-cache-dtype": "fp8_e5m2", "dtype": "half",
     "quantization": "awq", "attention-backend": "triton", "numa-node": "0",

@@ -109,3 +109,47 @@ def test_an_engine_is_given_none_of_another_one_s_flags(engine: str) -> None:
     made = plan("1x RTX 4090, 512 GiB, 32 cores", Spec(model="qwen3-30b-a3b", engine=engine, precision="q4_k_m"))
     assert made.verdict == "fits", made.binding
     assert set(made.services[0].options) <= set(engine_named(engine).options)
+
+
+def test_sglang_counts_all_ranks_of_a_stage_and_parts_them_for_attention() -> None:
+    asked = Spec(model="deepseek-r1", engine="sglang", settings={"engine.attn-dp-size": "4"})
+    made = plan("8x h200-sxm-141g, 2 sockets, 64 cores, 1 TiB", asked)
+    assert made.verdict == "fits", made.binding
+    assert (made.parallel.tensor, made.parallel.data) == (2, 4)
+    argv = made.services[0].argv
+    assert [option(argv, flag) for flag in ("--tp-size", "--attn-dp-size", "--ep-size")] == ["8", "4", "8"]
+    both = replace(asked, settings={**asked.settings, "engine.tp-size": "8"})
+    assert plan("8x h200-sxm-141g, 2 sockets, 64 cores, 1 TiB", both).parallel == made.parallel
+
+
+def test_copies_of_a_model_are_services_and_no_flag_of_sglang() -> None:
+    with pytest.raises(BadInput, match=r"unknown setting `engine.dp-size`"):
+        plan(EIGHT, Spec(model="qwen3-8b", engine="sglang", settings={"engine.dp-size": "8"}))
+
+
+@pytest.mark.parametrize("flag", ["cache-type-k", "cache-type-v"])
+def test_ollama_has_one_type_for_both_halves_of_the_cache(flag: str) -> None:
+    asked = Spec(model="qwen3-8b", engine="ollama", settings={f"engine.{flag}": "q8_0"})
+    made, full = plan("1x RTX 4090, 64 GiB", asked), plan("1x RTX 4090, 64 GiB", replace(asked, settings={}))
+    assert made.services[0].env["OLLAMA_KV_CACHE_TYPE"] == "q8_0"
+    assert made.memory is not None
+    assert full.memory is not None
+    assert made.memory.kv_bytes_per_token < full.memory.kv_bytes_per_token * 0.6
+
+
+def test_two_types_for_what_is_one_are_refused() -> None:
+    settings = {"engine.cache-type-k": "q8_0", "engine.cache-type-v": "q4_0"}
+    with pytest.raises(BadInput, match="Ollama has one value for all of them"):
+        plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="ollama", settings=settings))
+
+
+@pytest.mark.parametrize(("engine", "flag"), [("ollama", "num-gpu"), ("lmstudio", "gpu"), ("lmstudio", "cache-type-k")])
+def test_a_flag_that_would_go_nowhere_is_not_known(engine: str, flag: str) -> None:
+    with pytest.raises(BadInput, match=f"unknown setting `engine.{flag}`"):
+        plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine=engine, settings={f"engine.{flag}": "1"}))
+
+
+def test_an_address_of_version_6_stands_in_brackets() -> None:
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="ollama", listen="[::1]:8001"))
+    assert made.services[0].env["OLLAMA_HOST"] == "[::1]:8001"
+    assert [one.choice for one in made.decisions if one.subject == "address"] == ["http://[::1]:8001"]

@@ -216,3 +216,13 @@ def test_nobody_has_more_than_there_is(hardware: str, models: list[str]) -> None
         parts = budget.weights_bytes + budget.kv_cache_bytes + budget.activation_bytes + budget.overhead_bytes
         assert budget.budget_bytes - parts == budget.free_bytes
         assert budget.free_bytes >= 0
+
+
+def test_an_engine_that_takes_a_part_of_what_is_free_has_its_devices_alone() -> None:
+    asked = Spec(models=("qwen3-8b", "qwen3-4b"), engine="sglang")
+    one = plan("1x h100-sxm-80g, 256 GiB", asked)
+    assert (one.verdict, "it would fit alone, not beside" in one.binding) == ("refused", True)
+    two = plan("2x h100-sxm-80g, 256 GiB", asked)
+    assert two.verdict == "fits"
+    assert sorted(name for names in devices(two).values() for name in names) == ["nvidia:0", "nvidia:1"]
+    assert plan("1x h100-sxm-80g, 256 GiB", replace(asked, engine="vllm")).verdict == "fits"
