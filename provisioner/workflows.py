@@ -66,7 +66,8 @@ def _to_be_made(path: str) -> str:
 
 def plan(spec: Spec, hardware: str | None, state_dir: str, changed: str | None = None) -> Planned:
     """What would be done and why; nothing is changed. `changed` says what would be different of the hardware."""
-    from provisioner.phases.prepare import elsewhere, look
+    from provisioner.phases.elsewhere import elsewhere
+    from provisioner.phases.prepare import look
     from provisioner.world.store import reading
 
     place = place_of(state_dir)
@@ -80,7 +81,7 @@ def plan(spec: Spec, hardware: str | None, state_dir: str, changed: str | None =
 
 def compare(spec: Spec, hardware: str | None, others: tuple[str, ...], state_dir: str) -> tuple[Compared, ...]:
     """The plans of several profiles for one machine, or of one profile for several machines."""
-    from provisioner.phases.prepare import side_by_side
+    from provisioner.phases.elsewhere import side_by_side
 
     return side_by_side(spec, hardware, others, place_of(state_dir))
 

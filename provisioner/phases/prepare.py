@@ -1,22 +1,19 @@
 """Look before anything is done: gather, plan, and compute the effects between what stands and what is wanted."""
 
-import json
-import os
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from provisioner import catalog
-from provisioner.errors import BadInput, Refused, RunFailed
+from provisioner.errors import Refused, RunFailed
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
-from provisioner.model.outcome import Compared
 from provisioner.model.plan import Finding, Plan, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
 from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Action, Release, Running, Standing, TakeFile
 from provisioner.model.spec import Spec
-from provisioner.model.weights import Shelf
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
 from provisioner.planning.plan import make_plan
@@ -30,7 +27,6 @@ ROUNDS = 3
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, never bound
 """Addresses that take the port at every other one as well."""
 LOCALHOST = ("127.0.0.1", "::1")
-NOTHING_STANDS = Standing(None, (), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,41 +74,6 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
     return replace(plan, findings=(*plan.findings, Finding("weights-folder", "error", what, fix=fix)))
 
 
-def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | None = None) -> Ground:
-    """Another machine, known by its facts alone, or this one as it might be: nothing stands there yet."""
-    books = catalog.load_catalog()
-    facts = facts_here() if hardware is None else facts_given(hardware, books)
-    if changed is not None:
-        from provisioner.planning.whatif import what_if
-
-        facts = what_if(facts, changed, books)
-    plan = make_plan(spec, facts, books, _asked_hub(spec, books), place)
-    return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
-
-
-def _asked_hub(spec: Spec, books: catalog.Catalog) -> Shelf:
-    """What lies on this machine is of no use to another; what a hub tells of a model that was named, is."""
-    if spec.model is None:
-        return Shelf()
-    from provisioner.phases.survey import with_hub
-
-    return with_hub(spec, Shelf(), books)
-
-
-def side_by_side(spec: Spec, hardware: str | None, others: tuple[str, ...], place: Place) -> tuple[Compared, ...]:
-    """Each name is a profile of the catalog, or a machine as `--hardware` takes it; the machine is read once."""
-    books = catalog.load_catalog()
-    here = None
-    compared = []
-    for name in others:
-        if name in books.profiles:
-            here = here or (facts_here() if hardware is None else facts_given(hardware, books))
-            compared.append(Compared(name, make_plan(replace(spec, profile=name), here, books, Shelf(), place)))
-        else:
-            compared.append(Compared(name, make_plan(spec, facts_given(name, books), books, Shelf(), place)))
-    return tuple(compared)
-
-
 def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ...], place: Place) -> Ground:
     """The effects between what stands and a plan; none where the plan is refused."""
     if plan.verdict != "fits" or plan.model is None:
@@ -153,27 +114,6 @@ def facts_here() -> HostFacts:
     return gather(ThisMachine(), vendors)
 
 
-def facts_given(hardware: str, books: catalog.Catalog) -> HostFacts:
-    """`--hardware`: the document that `detect --json` printed elsewhere, or a shorthand."""
-    from provisioner.facts.document import facts_from_document
-    from provisioner.planning.shorthand import machine_from_text
-
-    if not os.path.lexists(hardware) and not hardware.endswith(".json"):
-        return machine_from_text(hardware, books)
-    try:
-        with open(hardware, encoding="utf-8") as stream:
-            document = json.load(stream)
-    except OSError as error:
-        raise BadInput(
-            f"{hardware}: {error.strerror}", fix="name a file that `provision detect --json` wrote"
-        ) from None
-    except (ValueError, RecursionError):
-        raise BadInput(
-            f"{hardware}: this is no JSON document", fix="give it what `provision detect --json` printed"
-        ) from None
-    return facts_from_document(document)
-
-
 def checked(
     plan: Plan, facts: HostFacts, taken: Mapping[int, str], place: Place, manager: ServiceManager | None = None
 ) -> Plan:
@@ -192,7 +132,7 @@ def insist(plan: Plan) -> None:
     changes = tuple(
         f"would fit: {change.change}{f' ({flags})' if flags else ''}: {change.effect}"
         for change in plan.cheapest_changes
-        for flags in (" ".join(change.flags),)
+        for flags in (shlex.join(change.flags),)
     )
     fix = next((finding.fix for finding in errors if finding.fix), "")
     first = plan.binding or errors[0].message
@@ -218,7 +158,8 @@ def _insist_on_a_start(plan: Plan) -> None:
 
 
 def _asked(plan: Plan) -> str:
-    return f"--model {plan.model.id}" if plan.profile == "custom" and plan.model else f"--profile {plan.profile}"
+    named = plan.model.id if plan.profile == "custom" and plan.model else ""
+    return shlex.join(("--model", named) if named else ("--profile", plan.profile))
 
 
 def _starts(plan: Plan) -> bool:

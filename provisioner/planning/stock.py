@@ -175,7 +175,7 @@ def _contradiction(entry: ModelEntry, files: tuple[LocalFile, ...]) -> str:
 
 def from_path(path: str, shelf: Shelf) -> Subject | str:
     """A GGUF that the operator named, planned from its own header."""
-    named = [file for file in shelf.local if file.path == path or file.path.endswith("/" + path.lstrip("./"))]
+    named = [file for file in shelf.local if _means(path, file.path)]
     if not named:
         return f"{path} was not found, or it is no GGUF file"
     first = named[0]
@@ -185,6 +185,11 @@ def from_path(path: str, shelf: Shelf) -> Subject | str:
     if len(files) != max(1, first.header.shards):
         return f"{path} is one of {first.header.shards} parts, and {len(files)} of them are there"
     return _from_header(first.header, files, shelf)
+
+
+def _means(path: str, file: str) -> bool:
+    """A file by its path or the end of it, or one at a hub by its repository: `hub:huggingface/owner/name/x.gguf`."""
+    return file == path or file.endswith("/" + path.lstrip("./")) or (file.startswith("hub:") and f"/{path}/" in file)
 
 
 def _with_siblings(first: LocalFile, header: GgufHeader, shelf: Shelf) -> tuple[LocalFile, ...]:
