@@ -2,11 +2,23 @@
 
 from collections.abc import Mapping
 
+from provisioner.model.facts import Accelerator
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
 OPTIONS = ("cache-type-k", "cache-type-v")
 """One variable stands for both. How many layers are on cards, Ollama finds out by itself."""
+
+CAPABILITY = (5, 0)
+"""The least compute capability of an NVIDIA card that Ollama uses (ollama/ollama@fb3076099, the line of 0.33)."""
+
+
+def refuses_card(card: Accelerator) -> str:
+    """An older one is left alone, silently."""
+    major, _, minor = (card.compute_capability or "").partition(".")
+    if not major.isdecimal() or (int(major), int(minor or 0)) >= CAPABILITY:
+        return ""
+    return f"Ollama needs compute capability 5.0, and {card.name} has {card.compute_capability}"
 
 
 def command(_service: Service) -> list[str]:
@@ -41,6 +53,7 @@ ENGINE = Engine(
     context_field=("models", "0", "context_length"),
     options=OPTIONS,
     alike=OPTIONS,
+    refuses_card=refuses_card,
     program=("ollama",),
     targets=("docker",),
     vendors=("nvidia", "amd"),

@@ -38,6 +38,10 @@ def refuses_nothing(_load: Load) -> str:
     return ""
 
 
+def refuses_no_card(_card: Accelerator) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One inference server: how it is started, what its answers look like, and what it takes of a device."""
@@ -55,6 +59,8 @@ class Engine:
     """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
     alike: tuple[str, ...] = ()
     """Flags that have one value in this engine: whoever sets one of them sets all."""
+    cache_types: tuple[str, ...] = ()
+    """Values of its `kv-cache-dtype`, as far as it is known how many bytes they take."""
     program: tuple[str, ...] = ()
     """What comes before the arguments; empty for the one that is embedded in this program."""
     targets: tuple[str, ...] = ("process",)
@@ -72,6 +78,8 @@ class Engine:
     """It keeps the experts of a mixture in host memory and everything else on one card."""
     refuses: Callable[[Load], str] = refuses_nothing
     """Why it cannot run this at all: kernels that are not there, degrees that do not divide; empty when it can."""
+    refuses_card: Callable[[Accelerator], str] = refuses_no_card
+    """Why it would leave this device alone, and compute on the host without a word; of engines that plan no load."""
     usage: Callable[[Load], Usage] | None = None
     """What it claims of a device as a share, and takes for itself; None for one that takes what its model needs."""
     read_back: Callable[[str, str], Measured] | None = None

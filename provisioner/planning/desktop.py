@@ -8,9 +8,6 @@ OLLAMA_CONTEXTS = ((47 * GIB, 262_144), (23 * GIB, 32_768), (0, 4096))
 OLLAMA_PARALLEL = 1
 """OLLAMA_NUM_PARALLEL: requests that one model serves at a time; the cache is laid out for each of them."""
 
-OLLAMA_CAPABILITY = (5, 0)
-"""The least compute capability of an NVIDIA card that Ollama uses."""
-
 
 def ollama_context(card_bytes: tuple[int, ...], trained: int = 0) -> int:
     """What Ollama takes when OLLAMA_CONTEXT_LENGTH is not set, and no more than the model was trained for."""
@@ -28,16 +25,6 @@ def ollama_cards(needed_bytes: int, budgets: tuple[int, ...]) -> tuple[int, ...]
         return ()
     roomiest = max(range(len(budgets)), key=lambda at: budgets[at])
     return (roomiest,) if budgets[roomiest] >= needed_bytes else tuple(range(len(budgets)))
-
-
-def ollama_refuses(compute_capability: str | None) -> str:
-    """Why Ollama would leave this card alone and compute on the host, silently; empty when it would not."""
-    if compute_capability is None:
-        return ""
-    major, _, minor = compute_capability.partition(".")
-    if (int(major), int(minor or 0)) >= OLLAMA_CAPABILITY:
-        return ""
-    return f"Ollama needs compute capability 5.0, and this card has {compute_capability}"
 
 
 def lmstudio_refuses(file_format: str, nodes: int = 1) -> str:

@@ -10,7 +10,7 @@ from provisioner.planning.budget import Fit, fit
 from provisioner.planning.cores import thread_count
 from provisioner.planning.devices import entry_of
 from provisioner.planning.expected import expect_split
-from provisioner.planning.ground import survey
+from provisioner.planning.ground import Ground, survey
 from provisioner.planning.host_speed import host_speed
 from provisioner.planning.hybrid import LAYERS, Split, load_of
 from provisioner.planning.rates import Situation, architecture_of, values_of
@@ -21,7 +21,8 @@ from provisioner.planning.stock import Subject
 def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
     slots = scene.wish.concurrency or profile.concurrency
     if engine.program:
-        scene = replace(scene, ground=survey(scene.facts, engine.vendors, embedded=False))
+        ground = survey(scene.facts, engine.vendors, embedded=False)
+        scene = replace(scene, ground=_without_refused(ground, engine))
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=scene.ground)
     problem = _misplaced(scene, profile, rung)
     if problem:
@@ -41,6 +42,17 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
     return replace(
         empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem, reckoned=parts
     )
+
+
+def _without_refused(ground: Ground, engine: Engine) -> Ground:
+    """Without the devices that the engine leaves alone; with its reason where that leaves none."""
+    why = [engine.refuses_card(card) for card, _ in ground.devices]
+    kept = tuple(pair for pair, reason in zip(ground.devices, why, strict=True) if not reason)
+    if len(kept) == len(ground.devices):
+        return ground
+    told = next(filter(None, why))
+    refused = tuple((room.device, reason) for (_, room), reason in zip(ground.devices, why, strict=True) if reason)
+    return replace(ground, devices=kept, why_no_device="" if kept else told, others=(*ground.others, *refused))
 
 
 def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:

@@ -153,3 +153,16 @@ def test_an_address_of_version_6_stands_in_brackets() -> None:
     made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="ollama", listen="[::1]:8001"))
     assert made.services[0].env["OLLAMA_HOST"] == "[::1]:8001"
     assert [one.choice for one in made.decisions if one.subject == "address"] == ["http://[::1]:8001"]
+
+
+def test_ollama_leaves_old_cards_alone_and_is_not_planned_on_them() -> None:
+    facts = machine("2x RTX 4090, 64 GiB")
+    cards = facts.accelerators["nvidia"]
+    assert not isinstance(cards, Unknown)
+    old, new = replace(cards[0], name="Tesla K80", compute_capability="3.7"), cards[1]
+    asked = Spec(model="qwen3-8b", engine="ollama", precision="q4_k_m")
+    mixed = plan(replace(facts, accelerators={"nvidia": (old, new)}), asked)
+    assert mixed.services[0].devices == (new.uuid,)
+    made = plan(replace(facts, accelerators={"nvidia": (old,)}), replace(asked, settings={"placement": "device"}))
+    assert made.verdict == "refused"
+    assert "Ollama needs compute capability 5.0, and Tesla K80 has 3.7" in made.binding
