@@ -32,6 +32,9 @@ START_SECONDS = 600
 """Libraries, kernels and graphs: what its own tests wait for (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
 python/sglang/test/test_utils.py of sgl-project/sglang)."""
 
+CACHE_TYPES = ("auto", "bf16", "bfloat16", "fp8_e4m3", "fp8_e5m2")
+"""Of 0.5.23 (srt/arg_groups/fields/model.py); those with scales for each block take bytes that nobody reckoned here."""
+
 
 def command(service: Service) -> list[str]:
     """The arguments after `python -m sglang.launch_server`."""
@@ -68,6 +71,7 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
+    cache_types=CACHE_TYPES,
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     starts=False,

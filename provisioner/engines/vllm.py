@@ -29,6 +29,9 @@ SWITCHES = (
 START_SECONDS = 600
 """Libraries, kernels and graphs: its own limit for this (VLLM_ENGINE_READY_TIMEOUT_S, vllm/envs.py of vllm-project/vllm)."""
 
+CACHE_TYPES = ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla")
+"""Of 0.32 (config/cache.py); those of four bits and those with scales for each head take bytes that nobody reckoned here."""
+
 
 def command(service: Service) -> list[str]:
     """The arguments after `vllm serve`. The key is not among them: vLLM takes it from `VLLM_API_KEY`."""
@@ -64,6 +67,7 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
+    cache_types=CACHE_TYPES,
     program=("vllm", "serve"),
     targets=("docker",),
     starts=False,

@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 
 from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.plan import Change
+from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile
 from provisioner.planning.amounts import GIB, size, up
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.devices import entry_of
-from provisioner.planning.flags import DEGREES
+from provisioner.planning.flags import CACHE, DEGREES
 from provisioner.planning.ground import survey
+from provisioner.planning.kv import value_bits
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
 
@@ -22,8 +24,8 @@ RESERVE_STEPS = 6
 """With more memory more of it is kept for the system, 4 GiB at most."""
 CARDS_OF_A_SERVER = (2, 4, 8)
 MORE_NODES = (2, 4)
-SMALLER_CACHE = {"kv-cache-dtype": "fp8", "cache-type-k": "q8_0", "cache-type-v": "q8_0"}
-"""By the flag of an engine that has it: the type that halves the cache and hardly changes answers."""
+SMALLER_CACHE = {"cache-type-k": "q8_0", "cache-type-v": "q8_0"}
+"""By llama.cpp's flags: the type that halves the cache and hardly changes answers."""
 
 
 def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
@@ -97,7 +99,7 @@ def _tenants(facts: HostFacts) -> Iterator[tuple[str, int, int, str | None]]:
 
 
 def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    wanted = {flag: kind for flag, kind in SMALLER_CACHE.items() if flag in attempt.engine.options}
+    wanted = _smaller_types(attempt.engine)
     if not wanted or any(flag in scene.wish.options for flag in wanted):
         return
     changed = _wishing(scene, options={**scene.wish.options, **wanted}, engine=attempt.engine.name)
@@ -111,6 +113,12 @@ def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         kind = next(iter(wanted.values()))
         yield Change(f"KV cache in {kind}", f"{found.attempt.rung.context} tokens of context fit; half the bytes a token",
                      tuple(word for pair in kept for word in pair))  # fmt: skip
+
+
+def _smaller_types(engine: Engine) -> dict[str, str]:
+    eight = [kind for kind in engine.cache_types if value_bits(kind) == 8]
+    kinds = {**SMALLER_CACHE, **({CACHE: eight[0]} if eight else {})}
+    return {flag: kind for flag, kind in kinds.items() if flag in engine.options}
 
 
 def _smaller_context(scene: Scene, attempt: Attempt) -> Iterator[Change]:

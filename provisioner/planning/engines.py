@@ -5,6 +5,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Scene
 from provisioner.planning.checkpoints import checkpoint_of
+from provisioner.planning.flags import CACHE
 from provisioner.planning.folders import folder_named
 from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path, published
@@ -18,6 +19,7 @@ def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...
     if not startable and _one_of_many(scene, profile):
         return (engine_named(names[-1]),)
     if not startable:
+        _insist_on_a_cache_type(scene, names)
         raise BadInput(
             f"{_nothing_starts(scene)} none of {', '.join(names)}",
             fix="leave `--target` or the setting away, or name another `--engine`",
@@ -57,7 +59,19 @@ def _nothing_starts(scene: Scene) -> str:
 def _starts(engine: Engine, scene: Scene) -> bool:
     wish = scene.wish
     runs = wish.target is None or not engine.program or wish.target in engine.targets
-    return runs and set(wish.options) <= set(engine.options)
+    return runs and set(wish.options) <= set(engine.options) and _caches(engine, scene)
+
+
+def _caches(engine: Engine, scene: Scene) -> bool:
+    asked = scene.wish.options.get(CACHE)
+    return asked is None or asked in engine.cache_types
+
+
+def _insist_on_a_cache_type(scene: Scene, names: tuple[str, ...]) -> None:
+    asked = scene.wish.options.get(CACHE)
+    known = tuple(dict.fromkeys(kind for name in names for kind in engine_named(name).cache_types))
+    if asked is not None and known and asked not in known:
+        raise BadInput(f"cache type `{asked}` is not known", fix=f"one of {', '.join(known)}")
 
 
 def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:

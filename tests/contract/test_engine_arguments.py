@@ -88,6 +88,12 @@ def test_each_option_of_sglang(engine: Engine, flag: str) -> None:
 
 
 @pytest.mark.parametrize("plugin", [vllm.ENGINE, sglang.ENGINE], ids=["vllm", "sglang"])
+def test_each_cache_type_that_may_be_planned(engine: Engine, plugin: Plugin) -> None:
+    for kind in plugin.cache_types:
+        assert read(engine, plugin, {"kv-cache-dtype": kind})["kv_cache_dtype"] == kind
+
+
+@pytest.mark.parametrize("plugin", [vllm.ENGINE, sglang.ENGINE], ids=["vllm", "sglang"])
 def test_no_key_is_ever_said(plugin: Plugin) -> None:
     """Everybody on the machine can read an argv."""
     rendered = plugin.command(replace(SERVICE, options=dict.fromkeys(plugin.options, "true")))

@@ -8,6 +8,9 @@ from provisioner.model.weights import Shelf
 from tests.unit.planning.samples import local, plan
 
 
+OF_TWO_ENGINES = {"engine.tensor-parallel-size": "2", "engine.cache-type-k": "q8_0"}
+
+
 @pytest.mark.parametrize(
     ("facts", "spec", "told"),
     [
@@ -38,8 +41,8 @@ def test_a_faster_tier_without_the_flag_is_not_told() -> None:
     "spec",
     [
         Spec(profile="demo", settings={"engine.tensor-parallel-size": "2"}),
-        Spec(settings={"engine.num-gpu": "3"}),
-        Spec(model="qwen3-8b", settings={"engine.num-gpu": "3"}),
+        Spec(settings=OF_TWO_ENGINES),
+        Spec(model="qwen3-8b", settings=OF_TWO_ENGINES),
     ],
     ids=["profile", "auto", "model"],
 )
@@ -61,3 +64,17 @@ def test_a_file_is_none_for_an_engine_of_the_catalog_alone() -> None:
     made = plan("1x RTX 4090, 512 GiB", Spec(model="/x.gguf", engine="ktransformers"), Shelf((local("/x.gguf"),)))
     assert made.verdict == "refused"
     assert "models of the catalog alone, and /x.gguf is none" in made.binding
+
+
+@pytest.mark.parametrize(("engine", "kind"), [("sglang", "fp8"), ("vllm", "fp9"), ("vllm", "nvfp4"), (None, "fp9")])
+def test_a_cache_type_that_no_engine_in_question_knows_is_refused(engine: str | None, kind: str) -> None:
+    spec = Spec(model="qwen3-8b", engine=engine, settings={"engine.kv-cache-dtype": kind})
+    with pytest.raises(BadInput, match=f"cache type `{kind}` is not known") as caught:
+        plan("1x RTX 4090, 64 GiB", spec)
+    assert "fp8_e5m2" in caught.value.fix
+
+
+def test_a_cache_type_of_one_engine_chooses_it() -> None:
+    settings = {"engine.kv-cache-dtype": "bf16"}
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-4b", settings=settings))
+    assert (made.verdict, made.engine) == ("fits", "sglang")

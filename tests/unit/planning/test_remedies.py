@@ -70,3 +70,15 @@ def test_several_models_keep_their_wishes_too() -> None:
     made = plan("1x RTX 4090, 64 GiB", spec, shelf)
     assert made.verdict == "refused"
     assert fix(made) == "`provision plan --model '/my models/x.gguf' --context 2048 --set concurrency=1`"
+
+
+@pytest.mark.parametrize(
+    ("engine", "model", "concurrency", "kind"),
+    [("sglang", "qwen2.5-7b-instruct", 1, "fp8_e4m3"), ("vllm", "qwen3-8b", 2, "fp8")],
+)
+def test_a_smaller_cache_is_of_a_type_that_the_engine_knows(
+    engine: str, model: str, concurrency: int, kind: str
+) -> None:
+    spec = Spec(model=model, engine=engine, precision="bf16", context=32768, concurrency=concurrency)
+    made = plan("1x RTX 4090, 64 GiB", spec)
+    assert ("--set", f"engine.kv-cache-dtype={kind}") in [change.flags for change in made.cheapest_changes]
