@@ -7,7 +7,6 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from tests.unit.planning.samples import local, plan
 
-
 OF_TWO_ENGINES = {"engine.tensor-parallel-size": "2", "engine.cache-type-k": "q8_0"}
 
 
