@@ -1,5 +1,7 @@
 """A plan as people read it: the machine, the verdict, where the memory goes, the decisions, what will be done."""
 
+import shlex
+
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
 from provisioner.views.layout import Look, columns, count, harmless, meter, number, remedy, size, table, wrapped
@@ -222,7 +224,7 @@ def change_lines(plan: Plan, look: Look) -> list[str]:
     if plan.verdict == "fits" or not plan.cheapest_changes:
         return []
     rows = [
-        (harmless(" ".join(one.flags)), f"{harmless(one.change)}: {harmless(one.effect)}")
+        (harmless(shlex.join(one.flags)), f"{harmless(one.change)}: {harmless(one.effect)}")
         if one.flags
         else (harmless(one.change), harmless(f"{one.effect}{_shown_by(one)}"))
         for one in plan.cheapest_changes

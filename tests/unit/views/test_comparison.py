@@ -1,13 +1,14 @@
-"""Plans side by side: what a cell says of a figure."""
+"""Plans side by side: what a cell says of a figure, and plans alone: what a change is as a command."""
 
 import pytest
 
 from provisioner.model.outcome import Compared
-from provisioner.model.plan import Capacity
+from provisioner.model.plan import Capacity, Change
 from provisioner.model.record import replace
 from provisioner.views.comparison import comparison_view
 from provisioner.views.layout import Look
-from tests.unit.views.samples import PLAN
+from provisioner.views.plan import change_lines
+from tests.unit.views.samples import PLAN, REFUSED
 
 
 @pytest.mark.parametrize(("rate", "told"), [(0.4, "about 0.4"), (9.6, "about 9.6"), (1234.5, "about 1,234")])
@@ -16,3 +17,9 @@ def test_a_slow_machine_does_not_stand_still(rate: float, told: str) -> None:
     lines = comparison_view((Compared("here", made),), Look()).splitlines()
     for head in ("tokens/s alone", "tokens/s in all"):
         assert next(line for line in lines if line.startswith(head)).endswith(f"  {told}")
+
+
+def test_a_change_can_be_pasted() -> None:
+    change = Change("another file", "smaller", ("--model", "/my models/x.gguf"))
+    lines = change_lines(replace(REFUSED, cheapest_changes=(change,)), Look(width=200))
+    assert "--model '/my models/x.gguf'" in lines[-1]
