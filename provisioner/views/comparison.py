@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from provisioner.model.outcome import Compared
 from provisioner.model.plan import Plan
-from provisioner.views.layout import Look, clipped, columns, harmless, number, padded, size
+from provisioner.views.layout import Look, clipped, columns, harmless, number, pace, padded, size
 
 NARROWEST = 14
 
@@ -88,10 +88,7 @@ def _together(plan: Plan) -> str:
 
 
 def _rate(rate: float | None) -> str:
-    """Below ten a digit more tells a slow machine from one that stands still."""
-    if rate is None:
-        return "-"
-    return f"about {rate:,.0f}" if rate >= 10 else f"about {rate:.2g}"
+    return "-" if rate is None else f"about {pace(rate)}"
 
 
 def _remedy(plan: Plan) -> str:

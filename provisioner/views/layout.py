@@ -126,6 +126,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def pace(rate: float) -> str:
+    """Tokens a second: below ten a digit more tells a slow machine from one that stands still."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+
+
 def count(amount: int, noun: str, plural: str = "") -> str:
     """`1 core`, `2 cores`."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"

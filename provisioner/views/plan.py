@@ -4,7 +4,7 @@ import shlex
 
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
-from provisioner.views.layout import Look, columns, count, harmless, meter, number, remedy, size, table, wrapped
+from provisioner.views.layout import Look, columns, count, harmless, meter, number, pace, remedy, size, table, wrapped
 from provisioner.views.machine import machine_lines
 
 REJECTED_SHOWN = 2
@@ -64,7 +64,7 @@ def verdict_lines(plan: Plan, look: Look) -> list[str]:
     if plan.capacity:
         serves.append(f"{count(plan.capacity.concurrent_at_context, 'request')} at a time")
         if plan.capacity.tokens_per_second is not None:
-            serves.append(f"about {plan.capacity.tokens_per_second:,.0f} tokens/s ({plan.capacity.basis})")
+            serves.append(f"about {pace(plan.capacity.tokens_per_second)} tokens/s ({plan.capacity.basis})")
     lines = wrapped(harmless(", ".join(word for word in words if word)), look.width, "  ")
     return [_fits_head(plan, look), *lines, *wrapped(harmless(", ".join(serves)), look.width, "  ")]
 

@@ -7,7 +7,7 @@ from provisioner.model.plan import Capacity, Change
 from provisioner.model.record import replace
 from provisioner.views.comparison import comparison_view
 from provisioner.views.layout import Look
-from provisioner.views.plan import change_lines
+from provisioner.views.plan import change_lines, verdict_lines
 from tests.unit.views.samples import PLAN, REFUSED
 
 
@@ -17,6 +17,7 @@ def test_a_slow_machine_does_not_stand_still(rate: float, told: str) -> None:
     lines = comparison_view((Compared("here", made),), Look()).splitlines()
     for head in ("tokens/s alone", "tokens/s in all"):
         assert next(line for line in lines if line.startswith(head)).endswith(f"  {told}")
+    assert f"{told} tokens/s" in "\n".join(verdict_lines(made, Look(width=200)))
 
 
 def test_a_change_can_be_pasted() -> None:
