@@ -54,9 +54,7 @@ def harmless(text: str) -> str:
     """Text from elsewhere without the control characters that a terminal would obey."""
     if text.isprintable():
         return text
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text
-    )
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text)
 
 
 def wrapped(text: str, width: int, indent: str = "", later: str | None = None) -> list[str]:
