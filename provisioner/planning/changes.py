@@ -85,7 +85,7 @@ def _stopped_tenants(scene: Scene) -> Iterator[Change]:
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for _, pid, _, name in chosen)
             freed = sum(used for _, _, used, _ in chosen)
             where = ", ".join(dict.fromkeys(device for device, *_ in chosen))
-            stopped = ", ".join(f"-process {pid}" for _, pid, _, _ in chosen)
+            stopped = ", ".join(f"without process {pid}" for _, pid, _, _ in chosen)
             yield Change(f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
             return
 

@@ -1,10 +1,13 @@
-"""The same machine, changed: `+2x RTX 4090`, `512 GiB`, `-nvidia:3`, `-process 4711`, `nvlink=yes, 2 nodes`."""
+"""The same machine, changed: `+2x RTX 4090`, `512 GiB`, `without nvidia:3`, `without process 4711`, `nvlink=yes, 2 nodes`."""
 
 from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Link, Memory, Unknown
 from provisioner.model.record import replace
 from provisioner.planning.shorthand import Said, cards_of, free_of, hear, memory_of
+
+WITHOUT = ("without ", "-")
+"""The word can be written without a thought; a shell's options begin with the sign."""
 
 EXAMPLE = '`--what-if "+2x RTX 4090, 512 GiB"`'
 
@@ -20,8 +23,9 @@ def what_if(facts: HostFacts, text: str, catalog: Catalog) -> HostFacts:
 
 
 def _changed(facts: HostFacts, part: str, catalog: Catalog) -> HostFacts:
-    if part.startswith("-"):
-        return _without(facts, part[1:].strip(), catalog)
+    for word in WITHOUT:
+        if part.startswith(word):
+            return _without(facts, part.removeprefix(word).strip(), catalog)
     adds = part.startswith("+")
     said = hear(Said(), part.lstrip("+").strip(), catalog)
     if said.cards:

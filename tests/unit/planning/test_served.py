@@ -165,7 +165,12 @@ def test_a_model_is_known_by_its_other_names_with_the_precision_that_they_imply(
 
 @pytest.mark.parametrize(
     ("change", "tier"),
-    [("+1x RTX 4090", "standard"), ("8x H200, nvlink=yes", "flagship"), ("-nvidia:0, 24 GiB", "lite")],
+    [
+        ("+1x RTX 4090", "standard"),
+        ("8x H200, nvlink=yes", "flagship"),
+        ("-nvidia:0, 24 GiB", "lite"),
+        ("without nvidia:0, 24 GiB", "lite"),
+    ],
 )
 def test_a_changed_machine_is_planned_as_it_would_be(change: str, tier: str) -> None:
     facts = machine("1x RTX 4090, 8 cores, 64 GiB")
