@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SOURCES := provisioner tests tools $(wildcard benchmarks)
 
-.PHONY: run test check catalog golden record e2e world bench wheel lock clean env env-dev
+.PHONY: run test thorough coverage check catalog golden record e2e world bench wheel lock clean env env-dev
 
 run: env
 	@$(BIN)/provision --profile demo
@@ -18,8 +18,15 @@ run: env
 
 # Everything that this machine can run; what is missing here is named with its reason in the summary.
 test: env-dev
-	@$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS); code=$$?; \
+	@$(PYTEST) $(PYTEST_ARGS); code=$$?; \
 	[ -z "$(EXIT_CODE)" ] || echo $$code >"$(EXIT_CODE)"; exit $$code
+
+# Every kill point, every failed call with every error, every example: an hour and a half, before a release.
+thorough: env-dev
+	@PROVISION_THOROUGH=yes $(PYTEST) $(PYTEST_ARGS)
+
+coverage: env-dev
+	@$(PYTEST) tests/unit --cov --cov-report=term $(PYTEST_ARGS)
 
 check: env-dev
 	$(BIN)/ruff check $(SOURCES)

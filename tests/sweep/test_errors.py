@@ -11,12 +11,13 @@ import pytest
 from tests.sweep.scenarios import SCENARIOS, Scenario
 from tests.sweep.slot import Slot
 from tests.sweep.strace import Point, Struck, points, struck
+from tests.thorough import THOROUGH, share
 
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
 WORKERS = os.cpu_count() or 2
 ERRORS = ("EIO", "ENOSPC", "EINTR")
-FULL = os.environ.get("PROVISION_SWEEP") == "full"
-"""Each call fails with each error; otherwise with one of them in turn, which takes a third of the time."""
+PARTS = 4
+"""Of so many calls one is made to fail, unless the run is thorough."""
 ENDS_AT_ONCE = ("up", "rollback")
 """These verbs leave the old state or the new one even when they fail; `down` says where it stopped and is run again."""
 
@@ -59,7 +60,7 @@ def test_failing_at_any_change_it_says_what_and_why_and_leaves_nothing_half_done
     assert code == 0
     slots.put(ground)
     files = [point for point in found if not point.call.startswith(("clone", "vfork", "pidfd"))]
-    blows = [(point, error) for number, point in enumerate(files) for error in errors_for(number)]
+    blows = [(point, error) for number, point in share(list(enumerate(files)), PARTS) for error in errors_for(number)]
 
     def strike(wanted: tuple[Point, str]) -> list[str]:
         point, error = wanted
@@ -89,7 +90,8 @@ def test_failing_at_any_change_it_says_what_and_why_and_leaves_nothing_half_done
 
 
 def errors_for(number: int) -> tuple[str, ...]:
-    return ERRORS if FULL else (ERRORS[number % len(ERRORS)],)
+    """Each call fails with each error in a thorough run; otherwise with one of them in turn."""
+    return ERRORS if THOROUGH else (ERRORS[number % len(ERRORS)],)
 
 
 def spoken(blow: Struck) -> list[str]:

@@ -9,8 +9,11 @@ import pytest
 
 from tests.sweep.cuts import cuts, left_after, recorded
 from tests.sweep.slot import Slot
+from tests.thorough import share
 
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
+PARTS = 3
+"""Of so many moments one is cut at, unless the run is thorough."""
 NO_SYNC = "fsync,fdatasync:retval=0"
 
 
@@ -32,7 +35,8 @@ def test_cut_at_any_moment_the_next_run_ends_in_the_new_state(slot: Slot, case: 
     new = slot.current()
     moments = cuts(slot, slot.kept, operations)
     faults = []
-    for moment in moments:
+    chosen = share(moments, PARTS)
+    for moment in chosen:
         left_after(slot, slot.kept, operations[:moment], names)
         again = slot.run("up")
         where = f"cut after {operations[moment - 1].call} ({moment} of {len(operations)})"
@@ -40,7 +44,7 @@ def test_cut_at_any_moment_the_next_run_ends_in_the_new_state(slot: Slot, case: 
             faults.append(f"{where}: the next run ended with {again.returncode}: {again.stderr.strip()[-400:]}")
         faults += [f"{where}: {fault}" for fault in slot.faults(allowed={new})]
     slot.clear()
-    print(f"\n{case}, names {names}: {len(moments)} power cuts")  # noqa: T201 - the figure belongs into the report
+    print(f"\n{case}, names {names}: {len(chosen)} of {len(moments)} power cuts")  # noqa: T201 - the figure belongs into the report
     assert not faults, "\n".join(faults)
     assert len(moments) > 20
 

@@ -18,6 +18,7 @@ from provisioner.planning.document import plan_document
 from provisioner.planning.plan import make_plan
 from provisioner.planning.settings import engine_named
 from provisioner.planning.whatif import what_if
+from tests.thorough import examples
 from tests.unit.planning.samples import CATALOG, GIB, PLACE, altered, machine, plan, with_backends, with_more_memory
 
 PROFILES = sorted(CATALOG.profiles)
@@ -26,7 +27,7 @@ CARDS = (
     "2x RTX 4090, 2x RTX 3090, ", "4x V100 SXM2 32GB, ", "8x H20-3e, nvlink=yes, ", "8x 910B3, ", "8x MI300X, 2 nodes, ",
 )  # fmt: skip
 UNKNOWN = Unknown("it could not be asked")
-EACH = settings(deadline=None, max_examples=60)
+EACH = settings(deadline=None, max_examples=examples(60))
 
 
 @st.composite
