@@ -6,6 +6,7 @@ import json
 from provisioner.documents import encode, encode_object
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
+from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile
 
 HERE = "@RELEASE@"
@@ -25,7 +26,7 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
         ReleaseFile(draft.path, draft.content.replace(HERE, _spelled(folder, draft.path)), draft.mode)
         for draft in drafts
     )
-    files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(plan), indent=1, sort_keys=True)))
+    files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(replace(plan, files=())), indent=1, sort_keys=True)))
     weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(digest=digest, target=target.name, files=files, services=plan.services, weights=weights)
 

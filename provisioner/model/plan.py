@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from provisioner.model.containers import Container, Grant, Question, ReleaseFile
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reckoned
 from provisioner.model.record import dataclass, field
@@ -139,6 +140,16 @@ class Service:
     """Which of the machines alike it runs on, from 0."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The engine's own flags that were planned for this machine, without their dashes."""
+    grant: Grant | None = None
+    """What a container needs to use the devices."""
+    shared_memory_bytes: int | None = None
+    """Of a container: what its processes may share, where they are several."""
+
+    @property
+    def model_folder(self) -> str:
+        """Where the weights lie: beside each other in the folder of their first file, or in a folder of the model's."""
+        folder, _, name = self.model_path.rpartition("/")
+        return folder if name.endswith(".gguf") else self.model_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,8 @@ class Change:
     """What has to be said as well, for a change of what is wanted."""
     what_if: str = ""
     """For a change of the machine: `provision plan --what-if` with this shows the plan."""
+    without: tuple[str, ...] = ()
+    """Settings that have to be left out for it, as `--set` names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +206,12 @@ class Plan:
 
     With several, `model`, `engine`, `parallel`, `context` and `capacity` are those of the first, and `memory` adds up all of them.
     """
+    beside: tuple[Container, ...] = ()
+    """What stands beside the engines: chat page, gateway, monitoring; empty on targets that start engines alone."""
+    files: tuple[ReleaseFile, ...] = ()
+    """Configuration that they read; in a release these are files, and no part of the record of its plan."""
+    questions: tuple[Question, ...] = ()
+    """What these are asked after their start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from provisioner.model.record import dataclass
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
+    from provisioner.model.containers import Container, Grant, Question
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
     from provisioner.model.measured import Measured
     from provisioner.model.plan import Finding, Observed, Plan, Service
     from provisioner.model.release import Action, Release, ReleaseFile, Standing
+    from provisioner.model.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Vendor:
     """How the names of its devices in /dev begin, where a container shows no bus."""
     system: str = ""
     """The operating system that all its devices come with, where no bus shows them."""
+    grant: Callable[[tuple[Accelerator, ...]], Grant] | None = None
+    """What a container needs to use these of its devices; None where the maker says no way."""
 
 
 def refuses_nothing(_load: Load) -> str:
@@ -63,6 +67,10 @@ class Engine:
     """Values of its `kv-cache-dtype`, as far as it is known how many bytes they take."""
     program: tuple[str, ...] = ()
     """What comes before the arguments; empty for the one that is embedded in this program."""
+    image_program: tuple[str, ...] = ()
+    """The same inside its image, where that is another."""
+    key_variable: str = ""
+    """The environment variable that it takes its key from, where it reads no file; it is set inside its container."""
     targets: tuple[str, ...] = ("process",)
     """Runtimes that can start it; the first is taken when the operator names none. The embedded one runs on all."""
     starts: bool = True
@@ -87,6 +95,40 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class Stack:
+    """What the services beside the engines are made for."""
+
+    engines: tuple[Service, ...]
+    """Each model's servers; several with one `model_name` are replicas."""
+    place: Place
+    host: str
+    """The address that the gateway is published on."""
+    port: int
+    vendors: tuple[str, ...]
+    """Makers of the accelerators that are used."""
+    images: Mapping[str, str]
+    """By container name, where the operator named another than ours."""
+    settings: Mapping[str, str]
+    """`--set <service>.<key>=value` of these services, by the whole name."""
+    wanted: frozenset[str] = frozenset()
+    """The plug-ins that stand in this stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A service beside the engines: its containers, the files that they read, and how to see that they do their work."""
+
+    name: str
+    title: str
+    containers: Callable[[Stack], tuple[Container, ...]]
+    files: Callable[[Stack], tuple[ReleaseFile, ...]]
+    """Configuration, in a folder of the plug-in's name; mounted by `@RELEASE@/<name>/…`."""
+    questions: Callable[[Stack], tuple[Question, ...]]
+    settings: tuple[str, ...] = ()
+    """Names under its own that `--set` reaches: `rate` is set by `--set gateway.rate=…`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One runtime: the files of a release, and the effects between what stands and what is wanted."""
 
@@ -105,6 +147,8 @@ class Place:
     python: str
     unit_folder: str
     user_manager: bool
+    owner: str = "0:0"
+    """`uid:gid` of whoever runs us."""
 
     @property
     def mark(self) -> str:
@@ -114,8 +158,21 @@ class Place:
             f"# state: {' '.join(self.state.splitlines())}\n"
         )
 
+    @property
+    def project(self) -> str:
+        """The name of this state's containers: two states on one machine keep apart by it."""
+        from hashlib import sha256
+
+        if self.state == "/var/lib/provision":
+            return "provision"
+        return f"provision-{sha256(self.state.encode()).hexdigest()[:8]}"
+
     def release(self, digest: str) -> str:
         return f"{self.state}/releases/{digest}"
+
+    def data(self, service: str) -> str:
+        """What a service beside the engines keeps for itself; it outlives every release."""
+        return f"{self.state}/data/{service}"
 
     def blob(self, sha256: str) -> str:
         return f"{self.state}/blobs/sha256/{sha256}"
@@ -148,11 +205,13 @@ class View:
     state: str
     service_manager: ServiceManager | None = None
     """None where nobody looked: for another machine, and for a plan that needs none."""
+    upkeep: Upkeep | None = None
+    """None but for the checks of stage `drift`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule. `stage`: `before` anything is done, or `after`, over what was observed."""
+    """One rule. `stage`: `before` anything is done; `after`, over what was observed; `drift`, whenever `doctor` looks."""
 
     name: str
     stage: str

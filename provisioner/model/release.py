@@ -3,16 +3,10 @@
 import shlex
 from collections.abc import Mapping
 
+from provisioner.model.containers import ReleaseFile as ReleaseFile  # noqa: PLC0414 - whoever makes a release makes its files
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding, Service, WeightFile
 from provisioner.model.record import dataclass, field
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseFile:
-    path: str
-    content: str
-    mode: int = 0o644
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +72,27 @@ class LinkFile:
 
     def __str__(self) -> str:
         return f"ln {shlex.quote(self.blob)} {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class MakeFolder:
+    """A folder that a service keeps its own things in."""
+
+    path: str
+    mode: int = 0o700
+
+    def __str__(self) -> str:
+        return f"install -d -m {self.mode:o} {shlex.quote(self.path)}"
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    """Bring an image to the container engine; afterwards its digest is known."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"docker pull {shlex.quote(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +179,8 @@ class RemoveTree:
 
 Action = (
     MakeKey
+    | MakeFolder
+    | PullImage
     | MakeModel
     | TakeFile
     | Download
@@ -181,7 +198,7 @@ Action = (
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that is there now: by pid and start time (process), or by unit name (systemd)."""
+    """A service that is there now: by pid and start time (process), by unit name (systemd), or by container."""
 
     service: str
     digest: str
@@ -189,6 +206,8 @@ class Running:
     pid: int
     started: int
     state: str
+    part: str = ""
+    """Of a container: the hash of what it was made from, which may be the same in several releases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +232,8 @@ class Standing:
     """Links in the systemd folder that start a unit of ours with the machine: `<target>.wants/<unit>`."""
     parts: tuple[str, ...] = ()
     """Downloads that were broken off, and their journals: the next run that wants them goes on from there."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Images of the container engine that a plan asked for, by the name it calls them: what pins them."""
     weights: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The hashes of what each complete release serves, by its digest; asked only where there are `parts`."""
 

@@ -12,8 +12,10 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    MakeFolder,
     MakeKey,
     MakeModel,
+    PullImage,
     RemoveFile,
     RemoveTree,
     RunTool,
@@ -50,6 +52,8 @@ class Executor:
                 processes.stop(pid, started)
             case StartProcess(service=service, unit=unit):
                 self._start(service, unit)
+            case PullImage(name):
+                self._pull(name)
             case RunTool(argv, seconds):
                 run_tool(argv, seconds)
             case WriteRelease():
@@ -66,16 +70,23 @@ class Executor:
 
         bring.bring(action, self.place, self.store, self.progress.bytes)
 
+    def _pull(self, name: str) -> None:
+        from provisioner.world import images
+
+        images.pull(name, self.progress.bytes)
+
     def _start(self, service: str, unit: str) -> None:
         log = f"{self.place.state}/logs/{service}.log"
         files.make_folder(os.path.dirname(log), 0o700)
         processes.start_detached([self.place.python, "-I", "-m", processes.KEEPER, unit], log)
 
 
-def _change_files(action: MakeKey | LinkFile | WriteRelease | WriteFile | RemoveFile | RemoveTree) -> None:
+def _change_files(action: MakeKey | MakeFolder | LinkFile | WriteRelease | WriteFile | RemoveFile | RemoveTree) -> None:
     match action:
         case MakeKey(path):
             _make_key(path)
+        case MakeFolder(path, mode):
+            files.make_folder(path, mode)
         case LinkFile(blob, path):
             _link(blob, path)
         case WriteRelease(release, folder):
