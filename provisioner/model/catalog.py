@@ -64,6 +64,8 @@ class Geometry:
     """The files hold the embeddings and the output head a second time, for the drafter."""
     norms: int = 2
     """Norms of the hidden width in each layer."""
+    unreplicated_heads: bool = False
+    """Its class in vLLM divides key-value heads among ranks and has none for the ranks beyond their number (gpt-oss)."""
     parameters_outside_layers: int = 0
     """Of a vision or audio tower, which every rank holds or not as the engine decides; 0 for text models."""
 
@@ -167,3 +169,5 @@ class AcceleratorEntry:
     tdp_watts: int | None = None
     form: str | None = None
     """SXM, OAM or PCIe."""
+    shares_host_memory: bool = False
+    """It has no memory of its own: processors and device use the same, of which `usable_bytes` is all that there is."""

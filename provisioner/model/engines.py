@@ -34,7 +34,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Where an engine comes from for one maker's devices. Several for one maker: the first whose driver is new enough."""
+    """Where an engine comes from for one maker's devices. Several for one maker: the first that the machine can run."""
 
     vendor: str
     name: str
@@ -42,6 +42,11 @@ class Image:
     source: str
     least_driver: str = ""
     """The kernel driver that the libraries in it ask for; empty where any will do."""
+    least_capability: str = ""
+    """The oldest compute capability that its libraries have code for, as `7.5`; empty where any will do."""
+    since: str = ""
+    before: str = ""
+    """Versions of the engine that it is built of; the second is the first one that it no longer is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ def fit(need: Need, placement: str, ground: Ground, layers: int | None = None) -
     """`layers` fixes how many are on devices; None leaves it to the placement."""
     if isinstance(ground.host, Unknown):
         return Fit((), 0, 0.0, 0, "host", f"the host's memory is unknown: {ground.host.reason}")
+    alone = ground.host if ground.whole_host is None or isinstance(ground.whole_host, Unknown) else ground.whole_host
     if placement == "host" or not ground.devices:
-        return _verdict((_on_host(need, ground.host, 0.0),), (), 0.0)
+        return _verdict((_on_host(need, alone, 0.0),), (), 0.0)
     rooms = tuple(room for _, room in ground.devices)
     if placement != "device":
         return _laid(need, ground.host, rooms, _asked(need, rooms, layers))

@@ -14,6 +14,7 @@ from provisioner.planning.devices import entry_of
 from provisioner.planning.flags import CACHE, DEGREES
 from provisioner.planning.ground import survey
 from provisioner.planning.kv import value_bits
+from provisioner.planning.quality import answers_in
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
 
@@ -22,8 +23,8 @@ CONTEXT_STEP = 512
 AT_MOST = 6
 RESERVE_STEPS = 6
 """With more memory more of it is kept for the system, 4 GiB at most."""
-CARDS_OF_A_SERVER = (2, 4, 8)
-MORE_NODES = (2, 4)
+CARDS_OF_A_SERVER = 8
+MORE_NODES = (2, 3, 4)
 SMALLER_CACHE = {"cache-type-k": "q8_0", "cache-type-v": "q8_0"}
 """By llama.cpp's flags: the type that halves the cache and hardly changes answers."""
 
@@ -173,22 +174,29 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         if smaller and precision not in tried and _fits(_wishing(scene, precision=precision)):
             yield Change(
                 f"{precision} instead of {attempt.rung.precision}",
-                f"{size(weight)} of weights; answers get worse",
+                f"{size(weight)} of weights; {answers_in(precision)}",
                 ("--precision", precision),
             )
             return
 
 
 def _any_engine(scene: Scene) -> Iterator[Change]:
-    """Flags that the other engine has as well stay set; those that it has not have no meaning any more."""
+    """Flags that the other engine has as well stay set, where it fits with their values; else they are left out like those that it has not."""
     wish = scene.wish
     if wish.engine is None:
         return
     found = choose(_wishing(scene, engine=None, options={})).attempt
+    if found.problem:
+        return
     engine = found.engine
     kept = {name: value for name, value in wish.options.items() if name in engine.options}
-    if not found.problem and (not kept or _fits(_wishing(scene, engine=engine.name, options=kept))):
-        yield Change(f"{engine.title} instead of {wish.engine}", found.label, ("--engine", engine.name))
+    if kept and not _fits(_wishing(scene, engine=engine.name, options=kept)):
+        kept = {}
+    if kept or _fits(_wishing(scene, engine=engine.name, options={})):
+        without = tuple(f"engine.{name}" for name in wish.options if name not in kept)
+        yield Change(
+            f"{engine.title} instead of {wish.engine}", found.label, ("--engine", engine.name), without=without
+        )
 
 
 def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
@@ -218,20 +226,19 @@ def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Change]:
 
 
 def _more_cards(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    """As many cards like those that are there as servers come with, free and healthy; else further servers like this one."""
+    """The fewest cards like those that are there, free and healthy, that a server has room for; else further servers like this one."""
     cards = scene.ground.cards
     if not cards or attempt.rung.placement == "host":
         return
     pattern = max(cards, key=lambda card: 0 if isinstance(card.memory_bytes, Unknown) else card.memory_bytes)
     entry = entry_of(scene.catalog, pattern)
-    for total in CARDS_OF_A_SERVER if entry else ():
-        count = total - len(cards)
-        if count > 0 and entry:
-            added = f"+{count}x {entry.id}"
-            found = choose(_with_facts(scene, what_if(scene.facts, added, scene.catalog)))
-            if found.fits:
-                yield Change(f"{count} more {pattern.name}", f"{found.attempt.label} fits then", (), added)
-                return
+    known = "" if entry is None or entry.shares_host_memory else entry.id
+    for count in range(1, CARDS_OF_A_SERVER - len(cards) + 1) if known else ():
+        added = f"+{count}x {known}"
+        found = choose(_with_facts(scene, what_if(scene.facts, added, scene.catalog)))
+        if found.fits:
+            yield Change(f"{count} more {pattern.name}", f"{found.attempt.label} fits then", (), added)
+            return
     for factor in MORE_NODES if attempt.served else ():
         nodes = f"{scene.facts.nodes * factor} nodes"
         found = choose(_with_facts(scene, what_if(scene.facts, nodes, scene.catalog)))

@@ -103,11 +103,11 @@ def _only(table: Table, models: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _more_cards(table: Table) -> Iterator[Change]:
-    """As many cards like the freest one as servers come with."""
+    """The fewest cards like the freest one that a server has room for."""
     scene = table.scene
     cards, _ = usable_cards(scene.facts)
     entry = entry_of(scene.catalog, max(cards, key=free_bytes)) if cards and not table.host else None
-    for count in (total - len(cards) for total in CARDS_OF_A_SERVER if total > len(cards)) if entry else ():
+    for count in range(1, CARDS_OF_A_SERVER - len(cards) + 1) if entry else ():
         added = f"+{count}x {entry.id}" if entry else ""
         facts = what_if(scene.facts, added, scene.catalog)
         if not deal(table.spec, replace(scene, facts=facts, ground=survey(facts))).packed.left:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Finding
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB, MIB, size
 
 CUDA_WHEEL = "pip install xllamacpp --force-reinstall --index-url https://xorbitsai.github.io/xllamacpp/whl/cu128"
@@ -56,6 +56,8 @@ class Ground:
     cards: tuple[Accelerator, ...] = ()
     unusable: tuple[tuple[str, str], ...] = ()
     """Cards that no engine can use, each with the reason."""
+    whole_host: Room | Unknown | None = None
+    """Where cards share the host's memory: all of it, for what is not on them. `host` is what is kept beside them then."""
 
     @property
     def device(self) -> Room | None:
@@ -68,16 +70,46 @@ class Ground:
 
 def survey(facts: HostFacts, vendors: tuple[str, ...] = EMBEDDED, *, embedded: bool = True) -> Ground:
     """The rooms of a machine for an engine that runs on these makers' cards, and what stands in the way of using them."""
-    host = host_room(facts)
+    whole = host_room(facts)
+    host, facts = beside_shared(facts, whole)
+    kept = whole if host is not whole else None
     usable, unusable = _devices(facts, vendors)
     blocker = _blocker(facts, usable, unusable, embedded=embedded)
     cards, broken = usable_cards(facts)
     if blocker or not usable:
         why = blocker.message if blocker else "no accelerator was found"
-        return Ground(host, (), why, blocker is not None, unusable, (blocker,) if blocker else (), cards, broken)
+        return Ground(host, (), why, blocker is not None, unusable, (blocker,) if blocker else (), cards, broken, kept)
     ordered = tuple(sorted(usable, key=lambda pair: -pair[1].budget_bytes))
     notes = _assumed_runtime(facts) if embedded else ()
-    return Ground(host, ordered, "", False, unusable, notes, cards, broken)
+    return Ground(host, ordered, "", False, unusable, notes, cards, broken, kept)
+
+
+BESIDE_SHARED = 8 * GIB
+"""Of a memory that a card shares with its host, kept for programs of the host: a server and its worker hold 6 GiB of it."""
+
+
+def beside_shared(facts: HostFacts, host: Room | Unknown) -> tuple[Room | Unknown, HostFacts]:
+    """Cards that have no memory of their own get what the host's leaves them, in equal parts, and the host what is kept."""
+    sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
+               for card in found if _shares(card)]  # fmt: skip
+    if not sharing or isinstance(host, Unknown):
+        return host, facts
+    kept = min(BESIDE_SHARED, host.budget_bytes)
+    free, total = (host.budget_bytes - kept) // len(sharing), host.total_bytes // len(sharing)
+
+    def held(card: Accelerator) -> Accelerator:
+        return replace(card, memory_bytes=total, free_bytes=free) if _shares(card) else card
+
+    accelerators = {
+        vendor: found if isinstance(found, Unknown) else tuple(map(held, found))
+        for vendor, found in facts.accelerators.items()
+    }
+    told = f"{size(kept)} of {host.basis}; the rest is for the cards that share it"
+    return replace(host, budget_bytes=kept, basis=told), replace(facts, accelerators=accelerators)
+
+
+def _shares(card: Accelerator) -> bool:
+    return card.shares_host_memory and card.vendor in EMBEDDED and isinstance(card.memory_bytes, Unknown)
 
 
 def usable_cards(facts: HostFacts) -> tuple[tuple[Accelerator, ...], tuple[tuple[str, str], ...]]:

@@ -44,19 +44,29 @@ def make_plan(
     if spec.models:
         from provisioner.planning.several import plan_several
 
-        several = Scene(wish_of(spec), facts, survey(facts), catalog, shelf, learned=learned)
+        several = Scene(_wish(spec, catalog), facts, survey(facts), catalog, shelf, learned=learned)
         return plan_several(
             spec, several, lambda one, there: make_plan(one, there, catalog, shelf, place, learned=learned)
         )
-    wish = _named(wish_of(_kept(spec, in_force)), catalog)
+    wish = _named(_wish(_kept(spec, in_force), catalog), catalog)
     ground = survey(facts)
     scene = Scene(wish, facts, ground, catalog, shelf, learned=learned)
     choice = choose(scene)
     if not choice.fits and wish.profile != spec.profile:
-        scene = replace(scene, wish=_named(wish_of(spec), catalog))
+        scene = replace(scene, wish=_named(_wish(spec, catalog), catalog))
         choice = choose(scene)
     plan = _outline(scene, choice)
     return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice, spec)
+
+
+def _wish(spec: Spec, catalog: Catalog) -> Wish:
+    """What is asked for, with words that mean something to the catalog."""
+    wish = wish_of(spec)
+    if wish.precision is not None:
+        from provisioner.planning.precisions import insist  # Few name one.
+
+        insist(catalog, wish.precision)
+    return wish
 
 
 def _named(wish: Wish, catalog: Catalog) -> Wish:
@@ -117,7 +127,10 @@ def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
 
 
 def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:
-    changes = cheapest_changes(scene, choice)
+    from provisioner.planning.remedies import completed  # Only a refusal needs it.
+
+    changes = tuple(completed(spec, change) for change in cheapest_changes(scene, choice))
+    plan = replace(plan, binding=f"{plan.binding}{_too_many(changes, choice.attempt)}")
     ground = choice.attempt.ground or scene.ground
     blocking = next((one for one in ground.findings if one.message == choice.attempt.problem), None)
     remedy = blocking.fix if blocking else _remedy(changes, spec)
@@ -126,6 +139,12 @@ def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:
     return replace(
         plan, cheapest_changes=changes, findings=(Finding("fits", "error", plan.binding, fix=remedy), *others)
     )
+
+
+def _too_many(changes: tuple[Change, ...], attempt: Attempt) -> str:
+    """Requests at a time are a cause of their own where fewer of them would fit."""
+    fewer = next((change.flags[1] for change in changes if change.flags[:1] == ("--concurrency",)), "")
+    return f"; {attempt.slots} requests at a time are too many, and {fewer} would fit" if fewer else ""
 
 
 def _remedy(changes: tuple[Change, ...], spec: Spec) -> str:
@@ -140,8 +159,8 @@ def _remedy(changes: tuple[Change, ...], spec: Spec) -> str:
 
 
 def _notes(ground: Ground, attempt: Attempt) -> tuple[Finding, ...]:
-    """What the embedded engine lacks on this machine: no error for a plan that does not want its devices."""
-    if attempt.served is not None:
+    """What the embedded engine lacks on this machine: no error for a plan that does not want its devices, and nothing to others."""
+    if attempt.served is not None or (attempt.engine.program and attempt.ground is None):
         return ()
     ground = attempt.ground or ground
     return tuple(replace(finding, level="warning") if finding.level == "error" else finding

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from provisioner.model.plan import Change
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.settings import engine_named
 
@@ -16,14 +17,30 @@ Pair = tuple[str, str]
 
 def command(verb: str, spec: Spec, change: Change) -> str:
     """`provision up …`, as a person would paste it."""
-    flags = tuple(zip(change.flags[::2], change.flags[1::2], strict=True))
-    pairs = (*(pair for pair in _asked(spec) if _stays(pair, flags)), *flags)
+    flags = _pairs(change)
+    pairs = (*(pair for pair in _asked(spec) if _stays(pair, flags, change.without)), *flags)
     return f"`provision {verb} {shlex.join(word for pair in pairs for word in pair)}`"
+
+
+def completed(spec: Spec, change: Change) -> Change:
+    """With the settings that have to go for it: a flag beside a setting that says otherwise, or is of another engine, changes nothing."""
+    flags = _pairs(change)
+    said_again = {value.partition("=")[0] for option, value in flags if option == "--set"}
+    gone = [
+        key for key, value in spec.settings.items() if not _stays(("--set", f"{key}={value}"), flags, change.without)
+    ]
+    without = tuple(key for key in gone if key not in said_again)
+    told = f"; without {', '.join(f'`--set {key}`' for key in without)}" if without else ""
+    return replace(change, without=without, effect=f"{change.effect}{told}")
 
 
 def flags_of(spec: Spec) -> tuple[str, ...]:
     """All that has to be said for it."""
     return tuple(word for pair in _asked(spec) for word in pair)
+
+
+def _pairs(change: Change) -> tuple[Pair, ...]:
+    return tuple(zip(change.flags[::2], change.flags[1::2], strict=True))
 
 
 def _asked(spec: Spec) -> Iterator[Pair]:
@@ -39,11 +56,11 @@ def _asked(spec: Spec) -> Iterator[Pair]:
         yield "--set", f"{key}={value}"
 
 
-def _stays(asked: Pair, flags: tuple[Pair, ...]) -> bool:
-    """What the change says otherwise does not, nor a flag of an engine that the change puts another in place of."""
+def _stays(asked: Pair, flags: tuple[Pair, ...], without: tuple[str, ...]) -> bool:
+    """What the change says otherwise does not, nor what it leaves out, nor a flag that the engine it puts in place does not have."""
     names = {_name(pair) for pair in flags}
     key = _name(asked)
-    if key in names:
+    if key in names or (asked[0] == "--set" and key in {_plain(name) for name in without}):
         return False
     engine = next((value for option, value in flags if option == "--engine"), None)
     return engine is None or not key.startswith(OF_AN_ENGINE) or key.removeprefix(OF_AN_ENGINE) in _flags(engine)
@@ -56,5 +73,8 @@ def _flags(engine: str) -> tuple[str, ...]:
 def _name(pair: Pair) -> str:
     """`--context 8192` and `--set context=8192` say the same; `--set engine.Threads_Batch=4` says `engine.threads-batch`."""
     option, value = pair
-    key = value.partition("=")[0] if option == "--set" else option.removeprefix("--")
+    return _plain(value.partition("=")[0] if option == "--set" else option.removeprefix("--"))
+
+
+def _plain(key: str) -> str:
     return key.strip().lower().replace("_", "-")

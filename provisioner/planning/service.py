@@ -114,7 +114,7 @@ def image_of(attempt: Attempt, scene: Scene) -> Chosen:
     if served is None:
         return Chosen(None, Decision("image", "none", "started beside its weights"))
     entry = scene.catalog.engine(attempt.engine.name)
-    return choose_image(entry, served.load.card.vendor, served.load.version, scene.facts)
+    return choose_image(entry, served.load.card, served.load.version, scene.facts)
 
 
 def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int) -> Service:

@@ -143,6 +143,9 @@ def _cards(part: str, catalog: Catalog) -> tuple[AcceleratorEntry, int]:
         found = _plainest(found, name)
     if not 1 <= count <= MOST_CARDS:
         raise BadInput(f"--hardware: `{part[:40]}`: expected a count from 1 to {MOST_CARDS}", fix=EXAMPLE)
+    if found[0].shares_host_memory and count > 1:
+        raise BadInput(f"--hardware: `{part[:40]}`: this one shares the memory of its machine, and is alone there",
+                       fix=f'`--hardware "1x {name}, {count} nodes"`')  # fmt: skip
     return found[0], count
 
 
@@ -183,7 +186,7 @@ def _facts(said: Said) -> HostFacts:
     for card in cards:
         vendors[card.vendor] = tuple(other for other in cards if other.vendor == card.vendor)
     return HostFacts(
-        host=Host(_name(said), "Linux", "not stated", "x86_64", None, None, None),
+        host=Host(_name(said), "Linux", "not stated", _processor(said), None, None, None),
         cpu=_cpu(said),
         numa=_numa(said),
         memory=Memory(memory_of(said), free_of(memory_of(said)), 0, (), None, NOT_STATED, None),
@@ -199,6 +202,11 @@ def _facts(said: Said) -> HostFacts:
         assumed=tuple(_assumed(said)),
         nodes=said.nodes or 1,
     )
+
+
+def _processor(said: Said) -> str:
+    """A card that shares its memory is in one package with processors of its maker's choice."""
+    return "not stated" if any(entry.shares_host_memory for entry, _ in said.cards) else "x86_64"
 
 
 def _name(said: Said) -> str:
@@ -224,12 +232,14 @@ def _links(said: Said, index: int, total: int) -> Iterator[Link]:
 def _card(entry: AcceleratorEntry, index: int, links: tuple[Link, ...]) -> Accelerator:
     memory: int | Unknown = entry.memory_bytes or NOT_STATED
     free: int | Unknown = entry.usable_bytes or memory
+    if entry.shares_host_memory:
+        memory = free = Unknown(f"{entry.name} shares the host's memory")
     return Accelerator(
         vendor=entry.vendor, name=entry.name, uuid=f"described-{index}", index=index,
         memory_bytes=memory, free_bytes=free, compute_capability=entry.compute_capability,
         numa_node=None, pci="", links=links, processes=(), pcie_generation=None, pcie_width=None,
         pcie_max_generation=None, pcie_max_width=None, ecc=None, ecc_errors=None, row_remap=None,
-        mig=None, persistence=None, problem=None,
+        mig=None, persistence=None, problem=None, shares_host_memory=entry.shares_host_memory,
     )  # fmt: skip
 
 
@@ -260,6 +270,9 @@ def free_of(total: int) -> int:
 def memory_of(said: Said) -> int:
     if said.memory_bytes is not None:
         return said.memory_bytes
+    shared = [entry.usable_bytes for entry, _ in said.cards if entry.shares_host_memory and entry.usable_bytes]
+    if shared:
+        return shared[0]
     cards = sum((entry.memory_bytes or 0) * count for entry, count in said.cards)
     return max(ENOUGH_MEMORY, 2 * cards)
 

@@ -114,17 +114,22 @@ def _accelerators(facts: HostFacts) -> Iterator[str]:
         if isinstance(devices, Unknown):
             yield f"{vendor}: unknown: {devices.reason}"
             continue
-        alike: dict[tuple[str, int | None], int] = {}
+        alike: dict[tuple[str, str], int] = {}
         for device in devices:
-            memory = None if isinstance(device.memory_bytes, Unknown) else device.memory_bytes
-            alike[device.name, memory] = alike.get((device.name, memory), 0) + 1
+            key = device.name, _memory_of(device)
+            alike[key] = alike.get(key, 0) + 1
         for (name, memory), amount in alike.items():
-            yield f"{amount} × {name}" + (
-                f", {size(memory)}{' each' if amount > 1 else ''}" if memory is not None else ", memory unknown"
-            )
+            each = " each" if amount > 1 and memory[0].isdigit() else ""
+            yield f"{amount} × {name}, {memory}{each}"
         told = facts.software.nvidia_driver if vendor == "nvidia" else devices[0].driver if devices else None
         if devices and isinstance(told, str):
             yield f"driver {told}"
+
+
+def _memory_of(device: Accelerator) -> str:
+    if isinstance(device.memory_bytes, Unknown):
+        return "shares the host's memory" if device.shares_host_memory else "memory unknown"
+    return size(device.memory_bytes)
 
 
 def is_accelerator(device: PciDevice) -> bool:

@@ -2,12 +2,15 @@
 
 import pytest
 
+from provisioner.errors import BadInput
 from provisioner.model.facts import Limits
 from provisioner.model.plan import Plan
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
+from provisioner.planning.quality import UNMEASURED, answers_in
 from provisioner.planning.whatif import what_if
-from tests.unit.planning.samples import CATALOG, GIB, local, machine, plan, with_limits
+from tests.unit.planning.samples import CATALOG, GIB, altered, local, machine, plan, with_limits
 
 
 def test_memory_that_is_added_raises_a_limit_and_does_not_lift_it() -> None:
@@ -82,3 +85,82 @@ def test_a_smaller_cache_is_of_a_type_that_the_engine_knows(
     spec = Spec(model=model, engine=engine, precision="bf16", context=32768, concurrency=concurrency)
     made = plan("1x RTX 4090, 64 GiB", spec)
     assert ("--set", f"engine.kv-cache-dtype={kind}") in [change.flags for change in made.cheapest_changes]
+
+
+@pytest.mark.parametrize("option", ["--precision", "--set precision"])
+def test_a_precision_that_nobody_publishes_is_a_slip_of_the_hand(option: str) -> None:
+    spec = Spec(settings={"precision": "fp9"}) if " " in option else Spec(precision="fp9")
+    with pytest.raises(BadInput, match="unknown precision `fp9`") as caught:
+        plan("1x RTX 4090", spec)
+    assert "`fp8`" in caught.value.fix
+
+
+@pytest.mark.parametrize("word", ["q3_k_l", "ud-q2_k_xl", "iq4_nl", "tq1_0", "w8a16", "fp8", "bnb", "BF16"])
+def test_a_precision_that_files_have_is_planned_or_refused(word: str) -> None:
+    assert plan("1x RTX 4090", Spec(model="qwen3-8b", precision=word)).verdict in ("fits", "refused")
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "without"),
+    [
+        (
+            Spec(model="deepseek-r1-distill-llama-8b", engine="vllm", precision="q4_k_m",
+                 settings={"engine.tensor-parallel-size": "2"}),
+            "llama.cpp instead of vllm", ("engine.tensor-parallel-size",),
+        ),
+        (Spec(profile="lite", settings={"concurrency": "4096"}), "--concurrency", ("concurrency",)),
+    ],
+)  # fmt: skip
+def test_a_change_is_complete_with_the_settings_that_stand_in_its_way(
+    spec: Spec, change: str, without: tuple[str, ...]
+) -> None:
+    made = plan("1x RTX 4090", spec)
+    found = next(one for one in made.cheapest_changes if change in (one.change, *one.flags))
+    assert found.without == without
+    assert all(f"`--set {name}`" in found.effect for name in without)
+    flags = {name.removeprefix("--"): value for name, value in zip(found.flags[::2], found.flags[1::2], strict=True)}
+    settings = {name: value for name, value in spec.settings.items() if name not in without}
+    wanted = {name: int(value) if value.isdecimal() else value for name, value in flags.items()}
+    assert plan("1x RTX 4090", altered(replace(spec, settings=settings), wanted)).verdict == "fits"
+
+
+def test_a_value_that_the_other_engine_does_not_take_is_left_out_with_its_flag() -> None:
+    spec = Spec(model="qwen3-32b", precision="fp8", engine="vllm", settings={"engine.kv-cache-dtype": "fp8_e4m3"})
+    made = plan("1x RTX 3060, 512 GiB", spec)
+    for change in (one for one in made.cheapest_changes if "--engine" in one.flags):
+        left = {key: value for key, value in spec.settings.items() if key not in change.without}
+        assert plan("1x RTX 3060, 512 GiB", replace(spec, engine=change.flags[1], settings=left)).verdict == "fits"
+
+
+def test_requests_at_a_time_are_named_as_the_cause_where_fewer_would_fit() -> None:
+    made = plan("1x RTX 4090", Spec(model="qwen3-8b", engine="llamacpp", concurrency=64, precision="q4_k_m"))
+    assert made.verdict == "refused"
+    fewer = next(one.flags[1] for one in made.cheapest_changes if one.flags[0] == "--concurrency")
+    assert made.binding.endswith(f"; 64 requests at a time are too many, and {fewer} would fit")
+    assert "too many" not in plan("1x RTX 3060", Spec(profile="flagship")).binding
+
+
+def test_what_a_smaller_precision_costs_is_said_as_it_was_measured() -> None:
+    made = plan("2x L40S", Spec(model="llama-3.3-70b-instruct", engine="vllm", precision="bf16"))
+    change = next(one for one in made.cheapest_changes if one.flags[:1] == ("--precision",))
+    assert change.flags[1] == "fp8"
+    assert "as good as in 16 bits (arXiv:2411.02355" in change.effect
+    assert "clearly worse" in answers_in("ud_iq1_s")
+    assert answers_in("nvfp4") == UNMEASURED
+
+
+def test_the_fewest_cards_that_fit_are_proposed() -> None:
+    made = plan("1x RTX 3060", Spec(model="qwen2.5-32b-instruct", precision="q8_0", engine="llamacpp"))
+    added = next(one.what_if for one in made.cheapest_changes if one.what_if.startswith("+"))
+    count = int(added[1:].partition("x")[0])
+    assert count == 3, added
+    spec = Spec(model="qwen2.5-32b-instruct", precision="q8_0", engine="llamacpp")
+    facts = machine("1x RTX 3060")
+    assert plan(what_if(facts, added, CATALOG), spec).verdict == "fits"
+    assert plan(what_if(facts, f"+{count - 1}x rtx-3060-12g", CATALOG), spec).verdict == "refused"
+
+
+def test_an_engine_that_is_not_embedded_is_not_told_what_the_embedded_one_lacks() -> None:
+    made = plan("1x RTX 3060", Spec(model="llama-3.1-405b", engine="vllm"))
+    assert made.verdict == "refused"
+    assert not [one for one in made.findings if one.id == "engine-backend"]

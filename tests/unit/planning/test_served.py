@@ -4,9 +4,11 @@ import pytest
 
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, DeviceProcess, HostFacts, Interface, Unknown
+from provisioner.model.load import Card
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
+from provisioner.planning.images import choose_image
 from provisioner.planning.whatif import what_if
 from tests.unit.planning.samples import CATALOG, GIB, decision, machine, plan
 
@@ -98,6 +100,24 @@ def test_an_old_driver_gets_the_image_for_it() -> None:
     old = replace(facts, software=replace(facts.software, nvidia_driver="550.78"))
     assert str(plan(old, Spec("basic")).services[0].image).endswith("-cu129")
     assert plan(old, Spec("basic", settings={"image": "ours/vllm:1"})).services[0].image == "ours/vllm:1"
+
+
+@pytest.mark.parametrize("driver", ["550.78", "580.95"])
+def test_an_old_card_gets_an_image_whose_cuda_still_has_code_for_it(driver: str) -> None:
+    """CUDA 13 has none for compute capability 7.0, and the release that has was published for one CUDA alone."""
+    facts = machine("8x V100-SXM2-32GB")
+    facts = replace(facts, software=replace(facts.software, nvidia_driver=driver))
+    made = plan(facts, Spec(model="qwen3-32b", engine="vllm"))
+    assert made.services[0].image == "vllm/vllm-openai:v0.19.1"
+    assert "CUDA 12.9" in next(one.because for one in made.decisions if one.subject == "image")
+
+
+def test_where_no_image_has_code_for_a_card_another_engine_is_the_remedy() -> None:
+    entry = CATALOG.engine("vllm")
+    chosen = choose_image(entry, Card("nvidia", "v100", 32 * GIB, 32 * GIB, "sm70"), "0.32.0", machine("1x V100"))
+    assert chosen.name is None
+    assert "compute capability 7.5 and newer" in chosen.decision.because
+    assert "--engine llamacpp" in chosen.findings[0].fix
 
 
 def test_who_holds_memory_of_a_card_is_named_and_the_share_is_what_is_free() -> None:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
+from provisioner.model.spec import Spec
 from provisioner.planning.devices import named
-from tests.unit.planning.samples import CATALOG, GIB, machine
+from tests.unit.planning.samples import CATALOG, GIB, machine, plan
 
 
 def cards(facts: HostFacts) -> tuple[Accelerator, ...]:
@@ -132,3 +133,35 @@ WORDS = (
 @given(st.lists(st.sampled_from(WORDS), max_size=8).map(", ".join))
 def test_any_mix_of_words_is_a_machine_or_bad_input(text: str) -> None:
     assert isinstance(understood(text), HostFacts | BadInput)
+
+
+def test_a_card_that_shares_the_hosts_memory_is_described_and_its_bytes_are_counted_once() -> None:
+    facts = machine("1x GB10")
+    assert isinstance(facts.memory, Memory)
+    assert facts.memory.total_bytes > 118 * GIB
+    made = plan(facts, Spec(model="gpt-oss-120b"))
+    assert made.verdict == "fits"
+    assert made.memory is not None
+    assert {one.device for one in made.memory.per_device} == {"nvidia:0", "host"}
+    assert sum(one.budget_bytes for one in made.memory.per_device) < facts.memory.available_bytes
+
+
+def test_such_a_machine_has_the_memory_that_is_said_and_may_use_all_of_it_from_the_host() -> None:
+    assert plan("1x GB10, 64 GiB", Spec(model="gpt-oss-120b", engine="vllm")).verdict == "refused"
+    on_host = plan("1x GB10", Spec(model="qwen3-32b", settings={"placement": "host"}))
+    assert on_host.verdict == "fits"
+    assert on_host.memory is not None
+    assert on_host.memory.per_device[0].budget_bytes > 100 * GIB
+
+
+def test_several_of_them_are_several_machines() -> None:
+    with pytest.raises(BadInput, match="alone there") as caught:
+        machine("2x GB10")
+    assert "1x GB10, 2 nodes" in caught.value.fix
+    assert machine("1x GB10, 2 nodes").nodes == 2
+
+
+def test_a_machine_whose_driver_tells_no_memory_of_such_a_card_is_planned_the_same() -> None:
+    recorded = cards(machine("1x GB10"))[0]
+    assert isinstance(recorded.memory_bytes, Unknown)
+    assert recorded.shares_host_memory
