@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 from provisioner.documents import encode, encode_object
 from provisioner.model.plan import Plan, Service
@@ -28,7 +29,21 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
     )
     files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(replace(plan, files=())), indent=1, sort_keys=True)))
     weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
-    return Release(digest=digest, target=target.name, files=files, services=plan.services, weights=weights)
+    return Release(
+        digest=digest, target=target.name, files=files, services=plan.services, weights=weights,
+        secrets=secrets_of(plan, place), data=data_of(plan, place),
+    )  # fmt: skip
+
+
+def secrets_of(plan: Plan, place: Place) -> tuple[str, ...]:
+    """Secrets that nobody but the containers knows: each lies in the folder of secrets; those in folders below have makers of their own."""
+    found = (path for one in plan.beside for path in (*one.secrets, *one.secret_env.values()))
+    return tuple(dict.fromkeys(path for path in found if os.path.dirname(path) == f"{place.state}/secrets"))
+
+
+def data_of(plan: Plan, place: Place) -> tuple[str, ...]:
+    sources = (mount.source for one in plan.beside for mount in one.mounts)
+    return tuple(dict.fromkeys(source for source in sources if os.path.dirname(source) == f"{place.state}/data"))
 
 
 def unit_file(service: Service, place: Place) -> ReleaseFile:

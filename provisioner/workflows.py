@@ -32,6 +32,7 @@ def place_of(state_dir: str) -> Place:
         python=sys.executable,
         unit_folder="/etc/systemd/system" if root else os.path.join(home, ".config/systemd/user"),
         user_manager=not root,
+        owner=f"{os.geteuid()}:{os.getegid()}",
     )
 
 
@@ -299,7 +300,7 @@ def status(state_dir: str) -> Status:
         held = busy(place.state)
         unfinished = store.interrupted() if not held else ()
         plan = load_plan(place, digest) if digest else None
-        there = {one.service: one for one in running(place.state) if one.digest == digest}
+        there = {one.service: one for one in running(place.state, digest) if one.digest == digest}
         return Status(
             release=digest,
             plan=plan,
@@ -330,7 +331,7 @@ def check(state_dir: str) -> Checked:
         raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
     plan = load_plan(place, digest)
     _may_ask(plan)
-    observed: Observed = observe(plan.services, running(place.state))
+    observed: Observed = observe(plan, running(place.state))
     findings = judge("after", View(plan, facts_here(), observed, {}, place.state))
     return Checked(digest, observed, Report(findings, 1 if _errors(findings) else 0))
 

@@ -248,8 +248,36 @@ class ServiceObserved:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideObserved:
+    """A container beside the engines: the runtime's word for its state, `not there` without one."""
+
+    name: str
+    state: str
+
+    @property
+    def well(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of a question to a service beside the engines."""
+
+    question: Question
+    status: int | Unknown
+    found: bool
+    """Whether the answer holds what was looked for."""
+
+    @property
+    def right(self) -> bool:
+        return self.status == self.question.status and self.found
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     services: tuple[ServiceObserved, ...]
+    beside: tuple[BesideObserved, ...] = ()
+    answers: tuple[Answered, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ class Release:
     files: tuple[ReleaseFile, ...]
     services: tuple[Service, ...]
     weights: tuple[WeightFile, ...]
+    secrets: tuple[str, ...] = ()
+    """Files of random words that its containers read, beside the keys of the engines."""
+    data: tuple[str, ...] = ()
+    """Folders in which its services keep their own things."""
 
 
 # Effects. Each is a value whose string a person can repeat by hand; `world` carries them out.
@@ -208,6 +212,8 @@ class Running:
     state: str
     part: str = ""
     """Of a container: the hash of what it was made from, which may be the same in several releases."""
+    ports: tuple[int, ...] = ()
+    """Of a container: ports of the host that lead into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +238,8 @@ class Standing:
     """Links in the systemd folder that start a unit of ours with the machine: `<target>.wants/<unit>`."""
     parts: tuple[str, ...] = ()
     """Downloads that were broken off, and their journals: the next run that wants them goes on from there."""
+    data: frozenset[str] = frozenset()
+    """Folders in which services keep their own things."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Images of the container engine that a plan asked for, by the name it calls them: what pins them."""
     weights: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -8,11 +8,12 @@ from typing import TypeVar, cast
 from provisioner import catalog
 from provisioner.documents import Json
 from provisioner.errors import BadInput
+from provisioner.model.containers import Question
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Observed, Service, ServiceObserved
+from provisioner.model.plan import Answered, BesideObserved, Completion, Observed, Plan, Service, ServiceObserved
 from provisioner.model.plugins import Engine
 from provisioner.model.release import Running
-from provisioner.world import probe, processes
+from provisioner.world import containers, probe, processes
 
 LOG_LINES = 20
 LOG_BYTES = 32 << 10
@@ -23,16 +24,49 @@ TAIL_SECONDS = 60.0
 T = TypeVar("T")
 
 
-def observe(services: tuple[Service, ...], running: tuple[Running, ...]) -> Observed:
-    """The raw answers of each service, none of them judged."""
-    keepers = {one.service: one.pid for one in running}
-    asked = {service.name: _asker(service, keepers.get(service.name)) for service in services}
+def observe(plan: Plan, running: tuple[Running, ...]) -> Observed:
+    """The raw answers of everything in a plan, none of them judged."""
+    there = {one.service: one for one in running}
+    return Observed(
+        services=observe_engines(plan.services, running),
+        beside=tuple(BesideObserved(one.name, state_of(one.name, there)) for one in plan.beside),
+        answers=answers_of(plan.questions),
+    )
+
+
+def observe_engines(services: tuple[Service, ...], running: tuple[Running, ...]) -> tuple[ServiceObserved, ...]:
+    there = {one.service: one for one in running}
+    answers = _together({service.name: _asker(service, there.get(service.name)) for service in services})
+    return tuple(answers[service.name] for service in services)
+
+
+def state_of(name: str, there: Mapping[str, Running]) -> str:
+    return there[name].state if name in there else "not there"
+
+
+def answers_of(questions: tuple[Question, ...]) -> tuple[Answered, ...]:
+    """What the services beside the engines answer, all asked at once."""
+    asked = {str(number): _questioner(question) for number, question in enumerate(questions)}
     answers = _together(asked)
-    return Observed(tuple(answers[service.name] for service in services))
+    return tuple(answers[str(number)] for number in range(len(questions)))
 
 
-def _asker(service: Service, keeper: int | None) -> Callable[[], ServiceObserved]:
-    return lambda: _observe(service, keeper)
+def _questioner(question: Question) -> Callable[[], Answered]:
+    return lambda: _answered(question)
+
+
+def _answered(question: Question) -> Answered:
+    key = read_key(question.key_file) if question.key_file else None
+    if isinstance(key, Unknown):
+        return Answered(question, key, found=False)
+    answer = probe.ask(question, key)
+    if isinstance(answer, Unknown):
+        return Answered(question, answer, found=False)
+    return Answered(question, answer.status, question.contains.encode() in answer.body)
+
+
+def _asker(service: Service, running: Running | None) -> Callable[[], ServiceObserved]:
+    return lambda: _observe(service, running)
 
 
 def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
@@ -50,8 +84,8 @@ def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
     return answers
 
 
-def _observe(service: Service, keeper: int | None) -> ServiceObserved:
-    pid = processes.engine_of(keeper) if keeper is not None else None
+def _observe(service: Service, running: Running | None) -> ServiceObserved:
+    pid = processes.engine_of(running.pid) if running is not None and running.pid else None
     state = processes.state_of(pid) if pid is not None else None
     key = read_key(service.key_file)
     first = min(service.first_token_seconds, STOPPED_PATIENCE) if state in ("T", "t") else service.first_token_seconds
@@ -76,7 +110,7 @@ def _observe(service: Service, keeper: int | None) -> ServiceObserved:
         completion=cast(Completion | Unknown, answers["completion"]),
         status_without_key=cast(int | Unknown, answers["without_key"]),
         status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
-        log_tail=_log_tail(service),
+        log_tail=_log_tail(service, running),
     )
 
 
@@ -154,9 +188,12 @@ def read_key(path: str) -> str | Unknown:
         return Unknown(f"the key file {path} cannot be read: {reason}")
 
 
-def _log_tail(service: Service) -> tuple[str, ...]:
-    """The last lines that the engine wrote; its log lies in the state folder, as its key does."""
-    path = os.path.join(os.path.dirname(os.path.dirname(service.key_file)), "logs", f"{service.name}.log")
+def _log_tail(service: Service, running: Running | None) -> tuple[str, ...]:
+    """The last lines that an engine wrote: a container's are kept by its runtime, all others lie beside its key."""
+    state = os.path.dirname(os.path.dirname(service.key_file))
+    if running is not None and running.target == containers.TARGET:
+        return containers.tail(state, service.name, LOG_LINES)
+    path = os.path.join(state, "logs", f"{service.name}.log")
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # A plan for another machine shall not pay for looking at thi
     from provisioner.world.store import Store
 
 ROUNDS = 3
+CONTAINERS = "docker"
+"""The target whose services come as images."""
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, never bound
 """Addresses that take the port at every other one as well."""
 LOCALHOST = ("127.0.0.1", "::1")
@@ -58,9 +60,19 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     at_hand = with_hub(spec, shelf(spec, store, place), books)
     plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place), Learned(store.residuals()))
     plan = _named_folder(plan, spec)
+    standing = _with_images(plan, standing)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     return ground(checked(plan, facts, taken, place, manager), facts, standing, store.good_releases(), place)
+
+
+def _with_images(plan: Plan, standing: Standing) -> Standing:
+    """What pins the images that a plan for containers names."""
+    from provisioner.world.images import pinned  # Only who plans for containers asks for images.
+
+    if plan.target != CONTAINERS or plan.verdict != "fits":
+        return standing
+    return replace(standing, images=pinned(diff.images_of(plan)))
 
 
 def _named_folder(plan: Plan, spec: Spec) -> Plan:
@@ -82,8 +94,11 @@ def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ..
     if plan.target is None or plan.target not in targets or not _starts(plan):
         return Ground(facts, plan, standing, None, (), (), ())
     files = plan.model.files
-    fetches = diff.fetches(files, _urls(files), standing, place)
-    release = render(plan, targets[plan.target], place)
+    images = diff.images_of(plan) if plan.target == CONTAINERS else ()
+    missing = diff.pulls(plan, standing.images) if images else ()
+    fetches = (*diff.fetches(files, _urls(files), standing, place), *missing)
+    plan = diff.with_images(plan, standing.images) if images else plan
+    release = render(plan, targets[plan.target or ""], place)
     puts = diff.puts(standing, release, targets, place)
     return Ground(facts, plan, standing, release, fetches, puts, diff.settles(standing, release, good, place))
 
@@ -174,17 +189,24 @@ def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
 
     listening = processes.listeners()
     taken = {}
-    for service in plan.services:
+    published = {port for one in ours for port in one.ports if one.pid}
+    for host, wanted in _wanted_ports(plan):
         inodes = {
             inode for (address, port), held in listening.items()
-            if port == service.port and _collide(address, service.host) for inode in held
+            if port == wanted and _collide(address, host) for inode in held
         }  # fmt: skip
-        owners = [processes.port_owner(inode) for inode in sorted(inodes)]
+        owners = [processes.port_owner(inode) for inode in sorted(inodes)] if wanted not in published else []
         others = [owner for owner in owners if owner is None or not processes.belongs(owner[0], ours)]
         if others:
             known = next((owner for owner in others if owner), None)
-            taken[service.port] = f"{known[1]} (process {known[0]})" if known else "a process of another user"
+            taken[wanted] = f"{known[1]} (process {known[0]})" if known else "a process of another user"
     return taken
+
+
+def _wanted_ports(plan: Plan) -> tuple[tuple[str, int], ...]:
+    """Address and port of everything that this machine would listen on."""
+    engines = ((one.host, one.port) for one in plan.services)
+    return (*engines, *((port.host, port.port) for one in plan.beside for port in one.published))
 
 
 def _collide(one: str, other: str) -> bool:

@@ -1,18 +1,25 @@
 """See that a release answers: wait until its engines are ready, ask them, and hold the answers against the rules."""
 
 import time
+from collections.abc import Callable
 
+from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Finding, Observed, Plan, Service
 from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
+from provisioner.model.release import Running
 from provisioner.phases.judge import judge
-from provisioner.phases.observe import observe
+from provisioner.phases.observe import answers_of, observe, state_of
 from provisioner.phases.survey import running
 from provisioner.world.probe import healthy
 from provisioner.world.processes import is_frozen
 
 POLL_SECONDS = 0.02
+SLOW_POLL_SECONDS = 0.5
+"""For what is asked of the container engine, or over TLS."""
+BESIDE_SECONDS = 60
+"""For a container that has no test of its own; and for all of them to answer once they run."""
 
 
 def prove(plan: Plan, facts: HostFacts, place: Place, progress: Progress) -> tuple[Observed, tuple[Finding, ...]]:
@@ -20,8 +27,12 @@ def prove(plan: Plan, facts: HostFacts, place: Place, progress: Progress) -> tup
     for service in plan.services:
         progress.step(f"wait until {service.name} is ready (at most {service.ready_seconds} s)")
         progress.done(_await_ready(service, place))
+    if plan.beside:
+        seconds = max(_patience(one) for one in plan.beside)
+        progress.step(f"wait until {', '.join(one.name for one in plan.beside)} are ready (at most {seconds} s)")
+        progress.done(_await_beside(plan, place, seconds))
     progress.step("ask the engine for an answer")
-    observed = observe(plan.services, running(place.state))
+    observed = observe(plan, running(place.state))
     findings = judge("after", View(plan=plan, facts=facts, observed=observed, ports_taken={}, state=place.state))
     errors = sum(finding.level == "error" for finding in findings)
     progress.done("done" if not errors else f"failed: {errors} of the checks")
@@ -31,18 +42,52 @@ def prove(plan: Plan, facts: HostFacts, place: Place, progress: Progress) -> tup
 def _await_ready(service: Service, place: Place) -> str:
     """Patient while the engine loads, at an end as soon as it has died."""
     began = time.monotonic()
-    seen = False
+    first: Running | None = None
     while time.monotonic() - began < service.ready_seconds:
         if healthy(service):
             return f"ready after {time.monotonic() - began:.1f} s"
-        keepers = [one.pid for one in running(place.state) if one.service == service.name]
-        alive = bool(keepers)
-        if seen and not alive:
+        there = [one for one in running(place.state) if one.service == service.name]
+        living = [one for one in there if one.pid]
+        if first is not None and not any(_is_the_same(one, first) for one in living):
             return "failed: it ended"
-        if any(is_frozen(keeper) for keeper in keepers):
+        if any(is_frozen(one.pid) for one in living):
             return "failed: its process is stopped"
-        seen = seen or alive
-        if not alive and time.monotonic() - began > 3.0:
+        first = first or (living[0] if living else None)
+        if not living and time.monotonic() - began > 3.0:
             return "failed: it did not start"
-        time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS if not any(one.part for one in there) else SLOW_POLL_SECONDS)
     return f"failed: not ready within {service.ready_seconds} s"
+
+
+def _is_the_same(one: Running, first: Running) -> bool:
+    """A container that ends is started again at once, and has died all the same."""
+    return not one.part or one.started == first.started
+
+
+def _patience(one: Container) -> int:
+    health = one.health
+    return health.start_seconds + health.retries * health.interval_seconds if health else BESIDE_SECONDS
+
+
+def _await_beside(plan: Plan, place: Place, seconds: int) -> str:
+    """Until every container is well by its own test, and everything that is asked of them is answered."""
+    began = time.monotonic()
+    if not _until(lambda: _all_well(plan, place), seconds):
+        return f"failed: not ready within {seconds} s"
+    if not _until(lambda: all(one.right for one in answers_of(plan.questions)), BESIDE_SECONDS):
+        return "failed: not everything is answered"
+    return f"ready after {time.monotonic() - began:.1f} s"
+
+
+def _all_well(plan: Plan, place: Place) -> bool:
+    there = {one.service: one for one in running(place.state)}
+    return all(state_of(one.name, there) == "running" for one in plan.beside)
+
+
+def _until(happens: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not happens():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(SLOW_POLL_SECONDS)
+    return True

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -14,8 +15,8 @@ from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, Shelf
-from provisioner.rendering import digest_of, drafts_of
-from provisioner.world import processes, units
+from provisioner.rendering import data_of, digest_of, drafts_of, secrets_of
+from provisioner.world import containers, processes, units
 from provisioner.world.store import FOLDERS, Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HALF = ".tmp"
 REPOSITORY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+PARTS_OF_CONTAINERS = "parts.json"
 PARTS = (".part", ".part.journal")
 """The ends of what a download writes until it is whole."""
 
@@ -37,7 +39,7 @@ def survey(store: Store, place: Place) -> Standing:
     parts = _parts(state)
     return Standing(
         current=current,
-        running=running(state),
+        running=running(state, digest),
         blobs=frozenset(stored),
         keys=frozenset(f"{state}/secrets/{name}" for name in _names(f"{state}/secrets") if not name.endswith(HALF)),
         folders=folders,
@@ -47,6 +49,7 @@ def survey(store: Store, place: Place) -> Standing:
         trees=frozenset(f"{state}/{name}" for name in FOLDERS if _names(f"{state}/{name}")),
         enabled=frozenset(units.enabled(place)),
         parts=parts,
+        data=frozenset(f"{state}/data/{name}" for name in _names(f"{state}/data")),
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
 
@@ -96,9 +99,29 @@ def _asked(source: str, repository: str, precision: str) -> "Found":
     return look_at(source, repository, precision)
 
 
-def running(state: str) -> tuple[Running, ...]:
-    """The services of this state folder that run now."""
-    return processes.running(state)
+def running(state: str, current: str | None = None) -> tuple[Running, ...]:
+    """The services of this state folder that run now; a container is of the release whose files it was made from."""
+    found = processes.running(state)
+    if not containers.rendered(state):
+        return found
+    releases = {digest: frozenset(_parts_of(state, digest).items()) for digest in _names(f"{state}/releases")}
+    ordered = sorted(releases, key=lambda digest: digest != current)
+    return (*found, *(replace(one, digest=_release_of(one, ordered, releases)) for one in containers.running(state)))
+
+
+def _release_of(one: Running, ordered: list[str], releases: Mapping[str, frozenset[tuple[str, str]]]) -> str:
+    """The release in force, where it is of that one as well; empty where its release is gone."""
+    return next((digest for digest in ordered if (one.service, one.part) in releases[digest]), "")
+
+
+def _parts_of(state: str, digest: str) -> dict[str, str]:
+    """What each container of a release is made from; nothing for one that starts none, or that is damaged."""
+    try:
+        with open(f"{state}/releases/{digest}/{PARTS_OF_CONTAINERS}", encoding="utf-8") as stream:
+            parts = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    return {str(name): str(part) for name, part in parts.items()} if isinstance(parts, dict) else {}
 
 
 def load(place: Place, digest: str) -> Release:
@@ -115,6 +138,8 @@ def load(place: Place, digest: str) -> Release:
         files=_files(place.release(digest)),
         services=plan.services,
         weights=plan.model.files if plan.model else (),
+        secrets=secrets_of(plan, place),
+        data=data_of(plan, place),
     )
 
 

@@ -3,15 +3,18 @@
 import os
 from collections.abc import Mapping
 
-from provisioner.model.plan import WeightFile
+from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Place, Target
+from provisioner.model.record import replace
 from provisioner.model.release import (
     Action,
     Activate,
     Download,
     LinkFile,
+    MakeFolder,
     MakeKey,
     MakeModel,
+    PullImage,
     Release,
     RemoveFile,
     RemoveTree,
@@ -23,8 +26,8 @@ from provisioner.model.release import (
 MADE = ("releases", "secrets", "logs")
 """Folders that `down` removes."""
 
-BROUGHT = ("models", "blobs")
-"""Folders that stay unless they are purged: weights are dear."""
+BROUGHT = ("models", "blobs", "data")
+"""Folders that stay unless they are purged: weights are dear, and what people wrote is dearer."""
 
 KEPT_RELEASES = 3
 """How many proved releases stay for a rollback, the one in force among them."""
@@ -48,9 +51,29 @@ def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
     return TakeFile(file, blob)
 
 
+def pulls(plan: Plan, pinned: Mapping[str, str]) -> tuple[PullImage, ...]:
+    """What brings the images that are not here."""
+    return tuple(PullImage(name) for name in images_of(plan) if name not in pinned)
+
+
+def images_of(plan: Plan) -> tuple[str, ...]:
+    """Every image that this machine needs, by the name that the plan gives it."""
+    named = (*(one.image or "" for one in plan.services if not one.node), *(one.image for one in plan.beside))
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def with_images(plan: Plan, pinned: Mapping[str, str]) -> Plan:
+    """The plan with each image as that which is here: a name may mean another one tomorrow."""
+    return replace(
+        plan,
+        services=tuple(replace(one, image=pinned.get(one.image or "", one.image)) for one in plan.services),
+        beside=tuple(replace(one, image=pinned.get(one.image, one.image)) for one in plan.beside),
+    )
+
+
 def puts(standing: Standing, release: Release, targets: Mapping[str, Target], place: Place) -> tuple[Action, ...]:
     """What puts a release to work; whether it stays is decided after it was seen to answer."""
-    keys = dict.fromkeys(service.key_file for service in release.services)
+    keys = dict.fromkeys((*(service.key_file for service in release.services), *release.secrets))
     others = tuple(name for name in targets if name != release.target)
     links = _links(standing, release, place)
     serving = any(one.digest == release.digest for one in standing.running)
@@ -58,6 +81,7 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
     put = targets[release.target].restart if links and serving else targets[release.target].replace
     return (
         *(MakeKey(path) for path in keys if path not in standing.keys),
+        *(MakeFolder(path) for path in release.data if path not in standing.data),
         *links,
         *(() if release.digest in standing.folders else (WriteRelease(release, place.release(release.digest)),)),
         *(action for name in others for action in targets[name].replace(standing, None, place)),

@@ -1,6 +1,6 @@
 """Images of the container engine: which are here, what pins them, and bringing those that are not."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,9 @@ def pull(name: str, progress: Callable[[int, int], None]) -> None:
 
     repository, tag = repository_of(name), name[len(repository_of(name)) :].lstrip(":@")
     try:
-        with closing(_client()) as client:
+        with closing(client()) as here:
             layers: dict[str, tuple[int, int]] = {}
-            for event in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            for event in here.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
                 if "error" in event:
                     raise RunFailed(f"{name}: the image cannot be pulled: {event['error']}", fix=_remedy(name))
                 _note(event, layers)
@@ -80,7 +80,7 @@ def _remedy(name: str) -> str:
     return f"`docker pull {name}` says more; a mirror: `--registry HOST`; another image: `--set image=NAME`; or `docker load` it here"
 
 
-def _client() -> "DockerClient":
+def client() -> "DockerClient":
     """The engine that the environment names, else the one of this machine."""
     try:
         import docker
@@ -89,17 +89,3 @@ def _client() -> "DockerClient":
             "the Python package `docker` is not installed", fix="pip install 'provision-appliance[docker]'"
         ) from error
     return docker.from_env(timeout=PULL_SECONDS)
-
-
-def states(project_label: str) -> Iterator[Mapping[str, object]]:
-    """What the engine says of each container that has this label; nothing where no engine answers."""
-    import json
-    from urllib.parse import quote
-
-    path = f"/containers/json?all=1&filters={quote(json.dumps({'label': [project_label]}))}"
-    try:
-        answer = engine.answer((path,))[path]
-    except (NotThere, CannotAsk):
-        return
-    if not isinstance(answer, Unknown):
-        yield from json.loads(answer)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from provisioner.documents import Json
+from provisioner.model.containers import Question
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Completion, Service
 from provisioner.model.record import dataclass
@@ -36,6 +37,37 @@ def healthy(service: Service) -> bool:
     return not isinstance(answer, Unknown) and answer.status == 200
 
 
+def ask(question: Question, key: str | None, seconds: float = PATIENCE) -> Answer | Unknown:
+    """GET the address of a question, over TLS with the authority that it names."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(question.url)
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    try:
+        connection = _secured(question, seconds) if parts.scheme == "https" else _plain(question, seconds)
+    except OSError as error:
+        return Unknown(f"{question.authority}: {error.strerror or error}")
+    return _asked(connection, "GET", path, key, None, seconds)
+
+
+def _plain(question: Question, seconds: float) -> "HTTPConnection":
+    from http.client import HTTPConnection
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(question.url)
+    return HTTPConnection(parts.hostname or "", parts.port or 80, timeout=seconds)
+
+
+def _secured(question: Question, seconds: float) -> "HTTPConnection":
+    import ssl
+    from http.client import HTTPSConnection
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(question.url)
+    trusted = ssl.create_default_context(cafile=question.authority or None)
+    return HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=seconds, context=trusted)
+
+
 def get(service: Service, path: str, key: str | None, seconds: float = PATIENCE) -> Answer | Unknown:
     """GET a path, with a key or without."""
     return _ask(service, "GET", path, key, None, seconds)
@@ -47,10 +79,15 @@ def post(service: Service, path: str, key: str | None, body: Json, seconds: floa
 
 
 def _ask(service: Service, method: str, path: str, key: str | None, body: Json, seconds: float) -> Answer | Unknown:
+    return _asked(_connection(service, seconds), method, path, key, body, seconds)
+
+
+def _asked(
+    connection: "HTTPConnection", method: str, path: str, key: str | None, body: Json, seconds: float
+) -> Answer | Unknown:
     from http.client import HTTPException
 
     deadline = time.monotonic() + seconds
-    connection = _connection(service, seconds)
     try:
         response = _send(connection, method, path, key, body)
         return Answer(response.status, b"".join(_pieces(connection, response, deadline)))

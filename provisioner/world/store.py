@@ -18,7 +18,7 @@ from provisioner.model.release import HistoryEntry
 from provisioner.world import files
 
 SCHEMA = 2
-FOLDERS = ("releases", "blobs", "models", "secrets", "logs")
+FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data")
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
 CREATE TABLE runs (

@@ -15,7 +15,7 @@ from provisioner.model.plan import Completion, Service
 from provisioner.model.record import replace
 from provisioner.model.release import Running
 from provisioner.model.spec import Spec
-from provisioner.phases.observe import observe
+from provisioner.phases.observe import observe_engines
 from provisioner.world import probe, tinymodel
 from tests.unit.planning.samples import machine, plan
 
@@ -70,7 +70,7 @@ def keeper(service: Service) -> Iterator[Running]:
 
 
 def test_everything_that_the_checks_want_to_know(service: Service, keeper: Running) -> None:
-    seen = observe((service,), (keeper,)).services[0]
+    seen = observe_engines((service,), (keeper,))[0]
     assert seen.process_state in ("S", "R")
     assert seen.health == 200
     assert seen.models == (service.model_name,)
@@ -86,39 +86,39 @@ def test_everything_that_the_checks_want_to_know(service: Service, keeper: Runni
 
 
 def test_a_stopped_engine_is_seen_as_stopped(service: Service, keeper: Running) -> None:
-    pid = observe((service,), (keeper,)).services[0].pid
+    pid = observe_engines((service,), (keeper,))[0].pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     while letter(pid) != "T":
         time.sleep(0.001)
     try:
-        seen = observe((service,), (keeper,)).services[0]
+        seen = observe_engines((service,), (keeper,))[0]
     finally:
         os.kill(pid, signal.SIGCONT)
     assert seen.process_state == "T"
     assert isinstance(seen.completion, Unknown)
     assert "no answer within" in seen.completion.reason
-    after = observe((service,), (keeper,)).services[0]
+    after = observe_engines((service,), (keeper,))[0]
     assert isinstance(after.completion, Completion)
     assert after.completion.tokens == 16
 
 
 def test_a_missing_key_file_is_a_reason_not_an_exception(service: Service, keeper: Running) -> None:
-    seen = observe((replace(service, key_file="/nowhere/llm.key"),), (keeper,)).services[0]
+    seen = observe_engines((replace(service, key_file="/nowhere/llm.key"),), (keeper,))[0]
     assert isinstance(seen.models, Unknown)
     assert "/nowhere/llm.key" in seen.models.reason
     assert (seen.health, seen.status_without_key) == (200, 401)
 
 
 def test_an_engine_of_another_release_is_a_reason_not_an_exception(service: Service, keeper: Running) -> None:
-    seen = observe((replace(service, engine="forgotten"),), (keeper,)).services[0]
+    seen = observe_engines((replace(service, engine="forgotten"),), (keeper,))[0]
     assert isinstance(seen.context, Unknown)
     assert "forgotten" in seen.context.reason
     assert seen.health == 200
 
 
 def test_a_service_that_is_not_there(service: Service) -> None:
-    seen = observe((service,), ()).services[0]
+    seen = observe_engines((service,), ())[0]
     assert (seen.pid, seen.process_state) == (None, None)
     assert seen.health == Unknown("nobody listens on the port")
     assert seen.completion == Unknown("nobody listens on the port")
@@ -149,7 +149,7 @@ def test_only_health_is_open_without_a_key(service: Service, keeper: Running) ->
 
 
 def test_it_ends_within_a_second_even_while_it_speaks(service: Service, keeper: Running) -> None:
-    pid = observe((service,), (keeper,)).services[0].pid
+    pid = observe_engines((service,), (keeper,))[0].pid
     assert pid is not None
     asking = subprocess.Popen(
         [sys.executable, "-c", SPEAKER, str(service.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

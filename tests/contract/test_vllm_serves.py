@@ -16,7 +16,6 @@ from provisioner.engines.vllm import ENGINE
 from provisioner.model.facts import Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.plan import Completion, Service
-from provisioner.phases.observe import observe
 from provisioner.planning import kv
 from provisioner.weights.hfconfig import geometry_of_config
 from provisioner.world import probe
@@ -80,7 +79,7 @@ def test_it_serves_as_planned(engine: Engine, tmp_path: Path, name: str, tensor:
     planned = service(folder, tensor, tmp_path / "llm.key")
     log = tmp_path / "vllm.log"
     with serving(planned, log):
-        (seen,) = observe((planned,), ()).services
+        (seen,) = observe_engines((planned,), ())
         metrics = probe.get(planned, "/metrics", None, 30)
     assert (seen.health, seen.models, seen.context) == (200, ("tiny",), planned.context)
     assert isinstance(seen.completion, Completion)

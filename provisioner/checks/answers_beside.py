@@ -1,0 +1,28 @@
+"""Chat page, gateway and monitoring answer what they are asked, and refuse what they shall refuse."""
+
+from collections.abc import Iterator
+
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Answered, Finding
+from provisioner.model.plugins import Check, View
+
+NAME = "answers_beside"
+
+
+def run(view: View) -> Iterator[Finding]:
+    for answer in view.observed.answers if view.observed else ():
+        if not answer.right:
+            what = f"{view.plan.hostname}: {answer.question.service}: {answer.question.what}: {_why(answer)}"
+            fix = f"provision logs {answer.question.service}"
+            yield Finding("answers-beside", "error", what, fix=fix)
+
+
+def _why(answer: Answered) -> str:
+    if isinstance(answer.status, Unknown):
+        return answer.status.reason
+    if answer.status != answer.question.status:
+        return f"status {answer.status}, expected {answer.question.status}"
+    return f"`{answer.question.contains}` is not in the answer"
+
+
+CHECK = Check(name=NAME, stage="after", run=run)

@@ -1,0 +1,134 @@
+"""Containers of a state, as the container engine describes them: which are there, how they are, what they said."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from urllib.parse import quote
+
+from provisioner.errors import RunFailed
+from provisioner.model.facts import CannotAsk, NotThere, Unknown
+from provisioner.model.release import Running
+from provisioner.world import docker
+
+TARGET = "docker"
+COMPOSE = "compose.yaml"
+STATE, PART, SERVICE = "provision.state", "provision.part", "com.docker.compose.service"
+
+
+def rendered(state: str) -> bool:
+    """Whether any release of this state was made for containers; where none was, nobody asks the container engine."""
+    try:
+        releases = os.listdir(f"{state}/releases")
+    except OSError:
+        return False
+    return any(os.path.exists(f"{state}/releases/{one}/{COMPOSE}") for one in releases)
+
+
+def running(state: str) -> tuple[Running, ...]:
+    """Every container that was made for this state, those that have ended among them."""
+    found = (_running(one) for one in _described(state))
+    return tuple(sorted((one for one in found if one), key=lambda one: (one.service, one.started)))
+
+
+def _described(state: str) -> Iterator[Mapping[str, object]]:
+    wanted = quote(json.dumps({"label": [f"{STATE}={os.path.realpath(state)}"]}))
+    listed = _json(f"/containers/json?all=1&filters={wanted}")
+    for entry in listed if isinstance(listed, list) else ():
+        described = _json(f"/containers/{entry.get('Id')}/json") if isinstance(entry, dict) else None
+        if isinstance(described, dict):
+            yield described
+
+
+def _json(path: str) -> object:
+    """Nothing where no engine answers: what it does not say is not there."""
+    try:
+        answer = docker.answer((path,))[path]
+    except (NotThere, CannotAsk):
+        return None
+    return None if isinstance(answer, Unknown) else json.loads(answer)
+
+
+def _running(described: Mapping[str, object]) -> Running | None:
+    state, labels = _inside(described, "State"), _inside(_inside(described, "Config"), "Labels")
+    service = labels.get(SERVICE)
+    if not isinstance(service, str):
+        return None
+    pid = state.get("Pid")
+    return Running(
+        service=service,
+        digest="",
+        target=TARGET,
+        pid=pid if isinstance(pid, int) else 0,
+        started=_seconds(str(state.get("StartedAt", ""))),
+        state=_state(state),
+        part=str(labels.get(PART, "")),
+        ports=_ports(_inside(_inside(described, "HostConfig"), "PortBindings")),
+    )
+
+
+def _inside(described: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = described.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _ports(bindings: Mapping[str, object]) -> tuple[int, ...]:
+    """Ports of the host that lead into a container."""
+    bound = (one for each in bindings.values() if isinstance(each, list) for one in each if isinstance(one, dict))
+    return tuple(sorted(int(port) for one in bound for port in (str(one.get("HostPort", "")),) if port.isdigit()))
+
+
+def _state(state: Mapping[str, object]) -> str:
+    """The engine's word for it, and why it ended where it did."""
+    word = str(state.get("Status", "unknown"))
+    health = str(_inside(state, "Health").get("Status", ""))
+    if word in ("exited", "restarting", "dead") and state.get("OOMKilled"):
+        return f"{word}: out of memory"
+    if word in ("exited", "restarting", "dead"):
+        return f"{word} with code {state.get('ExitCode')}"
+    return f"{word}, {health}" if health in ("unhealthy", "starting") else word
+
+
+def _seconds(moment: str) -> int:
+    """Unix seconds of a time as the engine writes it, with nine digits behind the point."""
+    try:
+        return int(datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp())
+    except ValueError:
+        return 0
+
+
+def tail(state: str, service: str, lines: int) -> tuple[str, ...]:
+    """The last lines that a container wrote; nothing where it cannot be asked."""
+    try:
+        return tuple(log(state, service, lines, follow=False))
+    except RunFailed:
+        return ()
+
+
+def log(state: str, service: str, lines: int, *, follow: bool) -> Iterator[str]:
+    """What a container writes, the last lines first to come; with `follow`, until it ends or nobody listens."""
+    from docker.errors import DockerException
+
+    from provisioner.world.images import client
+
+    labels: dict[str, str | list[str] | bool] = {
+        "label": [f"{STATE}={os.path.realpath(state)}", f"{SERVICE}={service}"]
+    }
+    try:
+        with closing(client()) as engine:
+            for container in engine.containers.list(all=True, filters=labels):
+                written = container.logs(stream=True, follow=follow, tail=lines)
+                yield from _lines(written)
+    except (DockerException, OSError) as error:
+        raise RunFailed(f"{service}: its log cannot be read: {error}", fix="docker ps -a") from error
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """Whole lines of what comes in pieces."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line.decode("utf-8", "replace") for line in whole)
+    if rest:
+        yield rest.decode("utf-8", "replace")
