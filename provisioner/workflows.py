@@ -17,6 +17,7 @@ from provisioner.model.release import Applied, HistoryEntry, MakeKey, Release
 from provisioner.model.spec import Spec
 
 if TYPE_CHECKING:
+    from provisioner.model.upkeep import Examined
     from provisioner.phases.prepare import Ground
     from provisioner.world.store import Store
 
@@ -344,6 +345,20 @@ def _may_ask(plan: Plan) -> None:
                 f"{service.key_file}: the key is its owner's alone, and without it the engine cannot be asked",
                 fix="sudo provision check   (as the one who ran `provision up`)",
             )
+
+
+def doctor(state_dir: str, sysroot: str | None) -> "Examined":
+    """What drifted apart on this machine, with what its release in force needs; or on another one, by its files."""
+    from provisioner.phases.doctor import examine, examine_here
+    from provisioner.world.machine import RecordedMachine
+    from provisioner.world.store import reading
+
+    if sysroot is not None:
+        return examine(RecordedMachine(sysroot), None, None, "/var/lib/provision")
+    place = place_of(state_dir)
+    with reading(place.state) as store:
+        digest = store.current()
+    return examine_here(digest, place)
 
 
 def logs(state_dir: str, service: str | None, follow: bool, lines: int) -> Iterator[str]:

@@ -11,6 +11,7 @@ COMMANDS = {
     "render": "Write the release folder, applied by nobody",
     "status": "Show what is in force and whether it runs",
     "check": "Ask the running services and judge their answers",
+    "doctor": "Find what drifted apart on this host, before a restart does",
     "logs": "Show what the services wrote",
     "history": "Show what was done here, and when",
     "rollback": "Bring an earlier release back",
@@ -22,7 +23,7 @@ COMMANDS = {
 CHANGING = ("up", "rollback", "down")
 """Those that an interruption can leave half-way."""
 
-RESERVED = ("upgrade", "bench", "doctor", "report", "bundle", "fleet", "model", "key")
+RESERVED = ("upgrade", "bench", "report", "bundle", "fleet", "model", "key")
 """Names that the command line keeps for later releases."""
 
 

@@ -57,7 +57,7 @@ MOST_PLACES = 12
 
 def gather(machine: Machine, vendors: Mapping[str, Vendor]) -> HostFacts:
     """Everything that can be known of the machine."""
-    asked = _Asked(machine)
+    asked = Asked(machine)
     devices = _devices(asked)
     return HostFacts(
         host=asked.about(host.FACT),
@@ -76,7 +76,7 @@ def gather(machine: Machine, vendors: Mapping[str, Vendor]) -> HostFacts:
     )
 
 
-class _Asked:
+class Asked:
     """Questions put to one machine: the same one is asked once, and where each fact came from is kept."""
 
     def __init__(self, machine: Machine) -> None:
@@ -138,7 +138,7 @@ def _sentence(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _devices(asked: _Asked) -> tuple[PciDevice, ...] | Unknown:
+def _devices(asked: Asked) -> tuple[PciDevice, ...] | Unknown:
     addresses = asked.about(pci.ADDRESSES)
     if isinstance(addresses, Unknown) or not addresses:
         return addresses if isinstance(addresses, Unknown) else ()
@@ -146,7 +146,7 @@ def _devices(asked: _Asked) -> tuple[PciDevice, ...] | Unknown:
 
 
 def _accelerators(
-    asked: _Asked, vendors: Mapping[str, Vendor], devices: tuple[PciDevice, ...] | Unknown
+    asked: Asked, vendors: Mapping[str, Vendor], devices: tuple[PciDevice, ...] | Unknown
 ) -> dict[str, tuple[Accelerator, ...] | Unknown]:
     """Those of each maker. A maker whose tools would be started is only asked where a device of theirs is seen."""
     found = asked.about(presence.FACT)
@@ -180,12 +180,12 @@ def _tools(vendor: Vendor) -> tuple[AskTools, ...]:
     return tuple(part for part in parts if isinstance(part, AskTools))
 
 
-def _limits(asked: _Asked) -> Limits | Unknown:
+def _limits(asked: Asked) -> Limits | Unknown:
     groups = asked.about(limits.GROUPS)
     return groups if isinstance(groups, Unknown) else asked.about(limits.within(groups))
 
 
-def _filesystems(asked: _Asked) -> tuple[Filesystem, ...] | Unknown:
+def _filesystems(asked: Asked) -> tuple[Filesystem, ...] | Unknown:
     mounts = asked.about(filesystem.MOUNTS)
     return mounts if isinstance(mounts, Unknown) else asked.about(filesystem.measured(mounts))
 
@@ -202,7 +202,7 @@ def _placed(
     )
 
 
-def _software(asked: _Asked) -> Software:
+def _software(asked: Asked) -> Software:
     user = asked.about(systemd.USER)
     return Software(
         runtime=asked.about(runtime.FACT),

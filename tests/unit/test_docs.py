@@ -34,6 +34,7 @@ CHINESE = {
     "docs/journeys/at-night.md": "docs/zh/journeys/at-night.md",
     "docs/reference/configuration.md": "docs/zh/reference/configuration.md",
     "docs/reference/how-it-plans.md": "docs/zh/reference/how-it-plans.md",
+    "docs/reference/doctor.md": "docs/zh/reference/doctor.md",
 }
 """English page and its Chinese twin."""
 
