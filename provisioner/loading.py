@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import yaml
 
 COUNTS = ("context", "concurrency")
+SWITCHES = ("monitoring",)
 LINES = "one `key: value` to a line, for example `profile: standard`"
 KEYS = tuple(field.name for field in fields(Spec))
 
@@ -83,6 +84,8 @@ def _spec(values: Mapping[str, str | int], settings: Mapping[str, str], models: 
         weights=_home(texts.get("weights")),
         source=texts.get("source"),
         listen=texts.get("listen"),
+        registry=texts.get("registry"),
+        monitoring=texts.get("monitoring", "yes") == "yes",
         settings=dict(settings),
     )
 
@@ -196,9 +199,18 @@ def _value(where: str, key: str, value: object) -> str | int:
         raise unknown("key", key, KEYS)
     if key in COUNTS:
         return _count(place, key, value)
+    if key in SWITCHES:
+        return _switch(place, key, value)
     if isinstance(value, str) and value.strip():
         return value.strip()
     raise BadInput(f"{place}: expected text, found {_found(value)}", fix=f"`{key}: {_example(key)}`")
+
+
+def _switch(place: str, key: str, value: object) -> str:
+    words = {True: "yes", False: "no", "yes": "yes", "no": "no"}
+    if isinstance(value, bool | str) and value in words:
+        return words[value]
+    raise BadInput(f"{place}: expected yes or no, found {_found(value)}", fix=f"`{key}: no`")
 
 
 def _count(place: str, key: str, value: object) -> int:

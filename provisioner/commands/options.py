@@ -124,7 +124,7 @@ WANTED = (
         suggestions=("<file>",),
     ),
     Option("--engine", "the inference server", "NAME", suggestions=("llamacpp",)),
-    Option("--target", "what runs the services", "NAME", suggestions=("process", "systemd")),
+    Option("--target", "what runs the services", "NAME", suggestions=("process", "systemd", "docker")),
     Option(
         "--precision", "the weights' precision", "NAME", suggestions=("bf16", "f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m")
     ),
@@ -133,6 +133,8 @@ WANTED = (
     Option("--weights", "a folder, or a disk, where weights already are", "DIR", suggestions=("<folder>",)),
     Option("--source", "where weights are downloaded from", "NAME|URL", suggestions=("huggingface", "modelscope")),
     Option("--listen", "the address to publish, with keys; 127.0.0.1 unless given", "ADDRESS"),
+    Option("--registry", "where images are pulled from instead of the registries in their names", "HOST"),
+    Option("--no-monitoring", "leave measurements and their dashboards out", kind="switch"),
     Option("--set", "any planned value by its dotted name; may be repeated", "KEY=VALUE", kind="repeat"),
     Option("--file", "the deployment file", "FILE", short="-f", suggestions=("<file>",)),
 )

@@ -7,7 +7,18 @@ from provisioner.commands.options import Arguments
 if TYPE_CHECKING:
     from provisioner.model.spec import Spec
 
-FLAGS = ("profile", "engine", "target", "precision", "context", "concurrency", "weights", "source", "listen")
+FLAGS = (
+    "profile",
+    "engine",
+    "target",
+    "precision",
+    "context",
+    "concurrency",
+    "weights",
+    "source",
+    "listen",
+    "registry",
+)
 
 
 def spec(arguments: Arguments) -> "Spec":
@@ -19,4 +30,6 @@ def spec(arguments: Arguments) -> "Spec":
         value = arguments.values.get(name)
         if isinstance(value, str | int):
             flags[name] = value
+    if arguments.switch("no_monitoring"):
+        flags["monitoring"] = "no"
     return load_spec(arguments.text("file"), flags, arguments.pairs("set"), arguments.texts("model"))

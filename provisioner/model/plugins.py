@@ -124,6 +124,8 @@ class Companion:
     files: Callable[[Stack], tuple[ReleaseFile, ...]]
     """Configuration, in a folder of the plug-in's name; mounted by `@RELEASE@/<name>/…`."""
     questions: Callable[[Stack], tuple[Question, ...]]
+    monitoring: bool = False
+    """Left out where no monitoring is wanted."""
     settings: tuple[str, ...] = ()
     """Names under its own that `--set` reaches: `rate` is set by `--set gateway.rate=…`."""
 

@@ -25,6 +25,10 @@ class Spec:
     source: str | None = None
     """Where weights are downloaded from: `huggingface`, `modelscope`, or the address of a mirror."""
     listen: str | None = None
+    registry: str | None = None
+    """Where images come from instead of the registries that their names begin with."""
+    monitoring: bool = True
+    """Whether measurements are collected and shown, on targets that can."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """`--set key=value`: any planned value, by its dotted name."""
 

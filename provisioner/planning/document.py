@@ -26,6 +26,7 @@ def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
         "memory": encode(plan.memory),
         "capacity": encode(plan.capacity),
         "services": encode(plan.services),
+        "beside": encode(plan.beside),
         "decisions": encode(plan.decisions),
         "binding": plan.binding,
         "cheapest_changes": encode(plan.cheapest_changes),

@@ -71,3 +71,12 @@ def _none(
 def _major(version: str) -> int:
     digits = version.partition(".")[0]
     return int(digits) if digits.isdigit() else 0
+
+
+def from_registry(name: str | None, registry: str | None) -> str | None:
+    """The image of this name in another registry, which has the same repositories."""
+    if not name or not registry:
+        return name
+    first, slash, rest = name.partition("/")
+    path = rest if slash and ("." in first or ":" in first or first == "localhost") else name
+    return f"{registry}/{path}"

@@ -6,7 +6,7 @@ from functools import cache
 
 from provisioner.catalog import find, plugin_names, unknown
 from provisioner.errors import BadInput
-from provisioner.model.plugins import Engine
+from provisioner.model.plugins import Companion, Engine
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Spec
 from provisioner.planning.amounts import whole_number
@@ -15,7 +15,10 @@ from provisioner.planning.capacity import USERS_PER_REQUEST
 PLACEMENTS = ("device", "split", "host")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT = 8000
+GATEWAY_PORT = 8443
 LAST_PORT = 65535
+CONTAINERS = "docker"
+"""The target with a gateway, which is published instead of the engines."""
 NUMA = ("distribute", "isolate", "numactl")
 MOST_THREADS = 512
 """GGML_MAX_N_THREADS of ggml.h: the engine ends at once when it is told more."""
@@ -41,6 +44,12 @@ class Wish:
     threads: int | None
     users_per_request: int = USERS_PER_REQUEST
     image: str | None = None
+    registry: str | None = None
+    monitoring: bool = True
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8443
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """`--set <service>.<key>=value` of what stands beside the engines, by the whole name."""
     known_as: str = ""
     """What the operator called the model, where that may be other weights of the same shape."""
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -69,10 +78,12 @@ KEYS = (
 def wish_of(spec: Spec) -> Wish:
     """Read the spec; `BadInput` for whatever cannot be meant."""
     engines = _engines(spec)
-    known, options = _sorted_out(spec.settings, engines)
+    known, options, beside = _sorted_out(spec.settings, engines)
     if spec.engine is not None:
         options = _alike(options, engines[0])
-    host, port = _listen(spec.listen)
+    published = spec.target == CONTAINERS
+    host, port = _listen(None if published else spec.listen)
+    gateway_host, gateway_port = _published(spec.listen if published else None)
     return Wish(
         profile=spec.profile,
         model=spec.model,
@@ -89,6 +100,11 @@ def wish_of(spec: Spec) -> Wish:
         cpus=_cpus(known.get("cpus")),
         options=options,
         image=_image(known.get("image")),
+        registry=_registry(spec.registry),
+        monitoring=spec.monitoring,
+        gateway_host=gateway_host,
+        gateway_port=gateway_port,
+        beside=beside,
         users_per_request=_number(known, "users_per_request", USERS_PER_REQUEST) or USERS_PER_REQUEST,
     )
 
@@ -111,11 +127,15 @@ def engine_named(name: str) -> Engine:
     return engine
 
 
-def _sorted_out(settings: Mapping[str, str], engines: tuple[Engine, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings of ours, and options of an engine; a name that is neither is refused with the nearest ones."""
+def _sorted_out(
+    settings: Mapping[str, str], engines: tuple[Engine, ...]
+) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Settings of ours, options of an engine, and what is set of services beside it; any other name is refused with the nearest ones."""
     flags = {f"engine.{flag}": flag for engine in engines for flag in engine.options}
+    places = _of_companions() if settings else ()
     known: dict[str, str] = {}
     options: dict[str, str] = {}
+    beside: dict[str, str] = {}
     for key, value in settings.items():
         word = key.strip().lower()
         dashed = word.replace("_", "-")
@@ -123,9 +143,18 @@ def _sorted_out(settings: Mapping[str, str], engines: tuple[Engine, ...]) -> tup
             options[flags[dashed]] = _option(flags[dashed], value.strip())
         elif word.replace("-", "_") in KEYS:
             known[word.replace("-", "_")] = value.strip()
+        elif word in places or word.endswith(".image"):
+            beside[word] = _image(value.strip()) or "" if word.endswith(".image") else value.strip()
         else:
-            raise unknown("setting", key, (*KEYS, *flags))
-    return known, options
+            raise unknown("setting", key, (*KEYS, *flags, *places))
+    return known, options, beside
+
+
+def _of_companions() -> tuple[str, ...]:
+    """What `--set` reaches of the services beside the engines."""
+    found = (find("provisioner.services", "SERVICE", name) for name in plugin_names("provisioner.services"))
+    companions = (one for one in found if isinstance(one, Companion))
+    return tuple(f"{one.name}.{key}" for one in companions for key in one.settings)
 
 
 def _alike(options: dict[str, str], engine: Engine) -> dict[str, str]:
@@ -213,6 +242,25 @@ def _listen(listen: str | None) -> tuple[str, int | None]:
             fix="leave --listen out, and reach it through `ssh -L 8000:127.0.0.1:8000 HOST`",
         )
     return host, _parsed("port", port, whole_number, PORT) if port else None
+
+
+def _published(listen: str | None) -> tuple[str, int]:
+    """Where the gateway is published, with keys and TLS: at any address of the machine."""
+    host, port = _split((listen or "").strip())
+    if host == "localhost":
+        host = LOOPBACK[0]
+    if host and not re.fullmatch(r"[0-9A-Fa-f.:]+", host):
+        raise BadInput(f"--listen {listen}: `{host}` is no address of a machine", fix="`--listen 192.168.1.20:8443`")
+    return host or LOOPBACK[0], _port(_parsed("port", port, whole_number, GATEWAY_PORT) if port else GATEWAY_PORT)
+
+
+def _registry(name: str | None) -> str | None:
+    """Host, port and path of a registry, as images are named."""
+    if name is not None and not IMAGE.fullmatch(name.rstrip("/")):
+        raise BadInput(
+            f"--registry {name}: this is no registry", fix="`--registry registry.example:5000`, without https://"
+        )
+    return name.rstrip("/") if name else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,49 @@
+"""What stands beside the engines on targets that have room for it: chat page, gateway, monitoring."""
+
+from typing import cast
+
+from provisioner.catalog import scan
+from provisioner.model.containers import Container
+from provisioner.model.plan import Plan
+from provisioner.model.plugins import Companion, Place, Stack
+from provisioner.model.record import replace
+from provisioner.planning.images import from_registry
+from provisioner.planning.settings import Wish
+
+CONTAINERS = "docker"
+
+
+def companions() -> dict[str, Companion]:
+    return cast(dict[str, Companion], scan("provisioner.services", "SERVICE"))
+
+
+def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Place) -> Plan:
+    """The plan with all that is wanted beside its engines; the plan itself where the target starts engines alone."""
+    if plan.target != CONTAINERS:
+        return plan
+    known = companions()
+    wanted = {name: one for name, one in known.items() if wish.monitoring or not one.monitoring}
+    stack = Stack(
+        engines=plan.services,
+        place=place,
+        host=wish.gateway_host,
+        port=wish.gateway_port,
+        vendors=vendors,
+        images={},
+        settings=wish.beside,
+        wanted=frozenset(wanted),
+    )
+    beside = tuple(_named(each, wish) for one in wanted.values() for each in one.containers(stack))
+    return replace(
+        plan,
+        services=tuple(replace(one, image=from_registry(one.image, wish.registry)) for one in plan.services),
+        beside=beside,
+        files=tuple(file for one in wanted.values() for file in one.files(stack)),
+        questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
+    )
+
+
+def _named(one: Container, wish: Wish) -> Container:
+    """With the image that the operator named for it, or its own from the registry that was named."""
+    image = wish.beside.get(f"{one.name}.image") or from_registry(one.image, wish.registry) or one.image
+    return replace(one, image=image)
