@@ -16,6 +16,7 @@ from provisioner.engines.vllm import ENGINE
 from provisioner.model.facts import Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.plan import Completion, Service
+from provisioner.phases.observe import observe_engines
 from provisioner.planning import kv
 from provisioner.weights.hfconfig import geometry_of_config
 from provisioner.world import probe
