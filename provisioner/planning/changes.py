@@ -168,7 +168,8 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     tried = {rung.precision for rung in attempt.profile.ladder} if scene.wish.precision is None else set()
     limit = attempt.subject.weights_bytes if attempt.subject else None
     known = {offer.precision: offer.bytes for offer in entry.gguf}
-    known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
+    if not scene.wish.gguf:
+        known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
     for precision, weight in sorted(known.items(), key=lambda pair: -pair[1]):
         smaller = limit is None or weight < limit
         if smaller and precision not in tried and _fits(_wishing(scene, precision=precision)):

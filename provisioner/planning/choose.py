@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.errors import BadInput
+from provisioner.model.catalog import ModelEntry
 from provisioner.model.plan import Rejected
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
@@ -12,6 +13,7 @@ from provisioner.planning.engines import engines_for, out_of_question
 from provisioner.planning.held import try_held
 from provisioner.planning.hosted import try_hosted
 from provisioner.planning.served import try_served
+from provisioner.planning.settings import Wish
 from provisioner.planning.stock import is_path
 
 DEFAULT_CONTEXT = 8192
@@ -114,9 +116,11 @@ def _custom(scene: Scene) -> Profile:
     trained = 0
     if not is_path(model):
         entry = scene.catalog.model(model)
-        checkpoints = [one.precision for one in sorted(entry.checkpoints, key=lambda one: -one.bytes)]
-        offers = [one.precision for one in sorted(entry.gguf, key=lambda one: -one.bytes)]
-        precisions = [wish.precision] if wish.precision else [*checkpoints, *offers] or ["q4_k_m"]
+        checkpoints = [] if wish.gguf else sorted(entry.checkpoints, key=lambda one: -one.bytes)
+        offers = _offers(entry, wish)
+        precisions = (
+            [wish.precision] if wish.precision else [*(one.precision for one in checkpoints), *offers] or ["q4_k_m"]
+        )
         on_host = precisions if wish.precision else [one for one in offers if one not in WIDE] or ["q4_k_m"]
         trained = entry.context
     context = min(base.ladder[0].context if base else DEFAULT_CONTEXT, trained or DEFAULT_CONTEXT)
@@ -134,3 +138,11 @@ def _custom(scene: Scene) -> Profile:
         purpose="a model that the operator named",
         min_tokens_per_second=0.0,
     )
+
+
+def _offers(entry: ModelEntry, wish: Wish) -> list[str]:
+    if not wish.gguf:
+        return [one.precision for one in sorted(entry.gguf, key=lambda one: -one.bytes)]
+    from provisioner.planning.names import offers_under  # Regular expressions, for those who name a model.
+
+    return [one.precision for one in offers_under(entry, wish.gguf)]

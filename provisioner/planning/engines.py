@@ -32,6 +32,8 @@ def out_of_question(scene: Scene, profile: Profile, rung: Rung, engine: Engine) 
     """Why this engine would do this step on no machine at all; empty where it depends on the machine."""
     if not _starts(engine, scene):
         return f"{_nothing_starts(scene)} another engine than {engine.title}"
+    if scene.wish.gguf and "gguf" not in engine.formats:
+        return f"{engine.title} loads {' and '.join(engine.formats)}, and {scene.wish.gguf} holds GGUF files"
     if engine.experts_on_host and is_path(profile.model):
         return f"{engine.title} is planned for models of the catalog alone, and {profile.model} is none"
     wanted = scene.wish.placement

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from provisioner.catalog import Catalog, nearest
 from provisioner.errors import BadInput
-from provisioner.model.catalog import ModelEntry
-from provisioner.model.record import dataclass
+from provisioner.model.catalog import GgufOffer, ModelEntry
+from provisioner.model.record import dataclass, replace
 
 Words = frozenset[str]
 
@@ -51,6 +51,7 @@ PRECISIONS = (
 """The first that fits; a text that names several says how they are combined only in the pairs at the top."""
 
 GGUF = re.compile(r"\b((?:ud )?(?:i?q[1-8]|tq[12]) (?:k(?: (?:xl|[sml]))?|[01]|xxs|xs|s|m|nl))(?![a-z0-9])")
+GGUF_WORD = re.compile(r"(?i)(?<![a-z])gguf(?![a-z])")
 SIZE = re.compile(r"^e?\d+(\.\d+)?[bmt]$|^\d+x\d+(\.\d+)?b$|^\d+e$")
 ACTIVE = re.compile(r"^a\d+(\.\d+)?b$")
 DATE = re.compile(r"^\d{4}$|^20\d{6}$")
@@ -72,6 +73,19 @@ class Named:
     """What the name says, as the entry publishes it; None where the name says nothing."""
     alias: str = ""
     """The alias that was meant, where it is not the entry's own name: the same shape, but perhaps other weights."""
+    gguf: str = ""
+    """The name of GGUF files and of no other: a repository's, or a model's name that says so; empty where any may be meant."""
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """The precisions that there are under that name, the largest file first."""
+        return tuple(one.precision for one in offers_under(self.entry, self.gguf))
+
+
+def offers_under(entry: ModelEntry, name: str) -> tuple[GgufOffer, ...]:
+    """The GGUF files of a repository, or all that are known where no repository was named; the largest first."""
+    held = (one for one in entry.gguf if "/" not in name or name.lower() in map(str.lower, one.repositories.values()))
+    return tuple(sorted(held, key=lambda one: -one.bytes))
 
 
 def find_model(catalog: Catalog, text: str) -> Named:
@@ -82,6 +96,15 @@ def find_model(catalog: Catalog, text: str) -> Named:
         near = " or ".join(f"`{name}`" for name in nearest(text, known))
         raise BadInput(f"unknown model `{text}`", fix=f"did you mean {near}?" if near else UNKNOWN)
     return found
+
+
+def of_catalog(catalog: Catalog, text: str) -> Named | None:
+    """What the catalog can plan; not a repository of GGUF files that it does not know, as only its hub can tell which they are."""
+    found = lookup(catalog, text)
+    if found is None or not GGUF_WORD.search(text.rsplit("/", 1)[-1]):
+        return found
+    found = replace(found, gguf=text)
+    return found if found.offers or "/" not in text else None
 
 
 def lookup(catalog: Catalog, text: str) -> Named | None:

@@ -1,6 +1,7 @@
 """From what is wanted and what is there to a plan that leaves nothing open, or to a refusal that says what would help."""
 
 from provisioner.catalog import Catalog
+from provisioner.errors import BadInput
 from provisioner.model.facts import Host, HostFacts
 from provisioner.model.learned import NOTHING, Learned
 from provisioner.model.plan import (
@@ -73,13 +74,17 @@ def _named(wish: Wish, catalog: Catalog) -> Wish:
     """The catalog's own id for a model that was called by another of its names; what has files of its own keeps its name."""
     if wish.model is None or wish.model in catalog.models or wish.model.startswith("/"):
         return wish
-    from provisioner.planning.names import find_model, lookup  # Regular expressions, for those who name a model.
+    from provisioner.planning.names import find_model, of_catalog  # Regular expressions, for those who name a model.
 
-    found = lookup(catalog, wish.model)
+    found = of_catalog(catalog, wish.model)
     if found is None:
         return wish if is_path(wish.model) else replace(wish, model=find_model(catalog, wish.model).entry.id)
+    if found.gguf and found.offers and wish.precision not in (None, *found.offers):
+        held = ", ".join(found.offers)
+        raise BadInput(f"{found.gguf} holds {held}, and not {wish.precision}", fix=f"`--precision {found.offers[-1]}`")
     return replace(
         wish,
+        gguf=found.gguf,
         model=found.entry.id,
         precision=wish.precision or found.precision,
         known_as=wish.model if found.alias else "",

@@ -52,6 +52,8 @@ class Wish:
     """`--set <service>.<key>=value` of what stands beside the engines, by the whole name."""
     known_as: str = ""
     """What the operator called the model, where that may be other weights of the same shape."""
+    gguf: str = ""
+    """The name under which GGUF files were asked for, and nothing else: a repository, or a model's name that says so."""
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Whole-number fields of the service that were set by name."""
     cpus: str | None = None

@@ -14,7 +14,7 @@ from provisioner.planning.choose import WIDE, choose
 from provisioner.planning.devices import link_of
 from provisioner.planning.ground import survey
 from provisioner.planning.islands import KINDS, device_name, free_bytes
-from provisioner.planning.names import find_model, lookup
+from provisioner.planning.names import find_model, of_catalog
 from provisioner.planning.packing import Device, Item, Option, devices_of, kind_of
 from provisioner.planning.settings import Wish
 from provisioner.planning.stock import is_path
@@ -121,10 +121,11 @@ def _called(name: str, scene: Scene) -> Wish:
     """The wish by the catalog's own id, and in the precision that the name says; a file keeps its path."""
     if name.startswith("/"):
         return replace(scene.wish, model=name)
-    found = lookup(scene.catalog, name) if is_path(name) else find_model(scene.catalog, name)
+    found = of_catalog(scene.catalog, name) if is_path(name) else find_model(scene.catalog, name)
     if found is None:
         return replace(scene.wish, model=name)
-    return replace(scene.wish, model=found.entry.id, precision=scene.wish.precision or found.precision)
+    gguf = found.gguf if is_path(name) else ""
+    return replace(scene.wish, model=found.entry.id, precision=scene.wish.precision or found.precision, gguf=gguf)
 
 
 def _wishing(scene: Scene, precision: str | None) -> Scene:

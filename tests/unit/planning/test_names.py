@@ -2,11 +2,10 @@
 
 import pytest
 
-from provisioner.catalog import load_catalog
 from provisioner.errors import BadInput
-from provisioner.planning.names import find_model, lookup, precision_of, published
-
-CATALOG = load_catalog()
+from provisioner.model.spec import Spec
+from provisioner.planning.names import find_model, lookup, of_catalog, precision_of, published
+from tests.unit.planning.samples import CATALOG, plan
 
 WRITTEN = (
     ("Qwen2.5-7B-Instruct-AWQ", "qwen2.5-7b-instruct", "awq"),
@@ -204,3 +203,33 @@ def test_words_for_a_precision(text: str, precision: str | None) -> None:
 )
 def test_a_word_means_what_the_makers_publish_under_it(name: str, word: str, meant: str) -> None:
     assert published(CATALOG.model(name), word) == meant
+
+
+@pytest.mark.parametrize("engine", [None, "llamacpp"])
+def test_a_repository_of_gguf_files_is_planned_from_its_own_files(engine: str | None) -> None:
+    made = plan("1x H200, 512 GiB", Spec(model="unsloth/DeepSeek-R1-GGUF", engine=engine))
+    assert made.model is not None
+    assert made.model.format == "gguf"
+    assert {file.origin.rpartition("/")[0] for file in made.model.files} == {"hub:huggingface/unsloth/DeepSeek-R1-GGUF"}
+    tried = next(one for one in made.decisions if one.subject == "precision and context").rejected
+    assert not [one for one in tried if one.option.startswith(("vLLM: fp8", "SGLang: fp8", "vLLM: bf16"))]
+
+
+def test_an_engine_that_loads_no_gguf_is_refused_for_such_a_repository_with_one_that_does() -> None:
+    made = plan("1x RTX 4090", Spec(model="ggml-org/gpt-oss-20b-GGUF", engine="vllm"))
+    assert made.verdict == "refused"
+    assert "holds GGUF files" in made.binding
+    assert ("--engine", "llamacpp") in [one.flags for one in made.cheapest_changes]
+
+
+def test_a_precision_that_such_a_repository_does_not_hold_is_told_with_those_that_it_does() -> None:
+    with pytest.raises(BadInput, match=r"holds q8_0, q4_k_m, ud_q2_k_xl, .* and not fp8"):
+        plan("1x H200", Spec(model="unsloth/DeepSeek-R1-GGUF", precision="fp8"))
+
+
+def test_a_repository_of_gguf_files_that_the_catalog_does_not_know_is_for_its_hub_to_tell() -> None:
+    assert of_catalog(CATALOG, "somebody/Qwen3-8B-GGUF") is None
+    assert of_catalog(CATALOG, "Qwen/Qwen3-8B-GGUF") is not None
+    named = of_catalog(CATALOG, "qwen3-8b-gguf")
+    assert named is not None
+    assert named.offers == ("q8_0", "q6_k", "q5_k_m", "q4_k_m")
