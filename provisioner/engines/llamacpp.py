@@ -55,5 +55,7 @@ ENGINE = Engine(
     context_path="/props",
     context_field=("default_generation_settings", "n_ctx"),
     options=OPTIONS,
+    targets=("process", "systemd", "docker"),
+    image_program=("llama-server",),
     read_back=read_back,
 )

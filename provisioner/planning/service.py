@@ -12,6 +12,7 @@ from provisioner.model.plugins import Engine, Place
 from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
+from provisioner.planning.contained import held_image, inside, is_contained
 from provisioner.planning.cores import cpu_list
 from provisioner.planning.fabric import numa_of, rendezvous
 from provisioner.planning.images import Chosen, choose_image
@@ -49,7 +50,10 @@ def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:
     """The one service of an engine that is started beside its weights."""
     cards = _used_cards(attempt, scene)
     service = _common(attempt, scene, place, NAME, 0)
-    service = replace(service, devices=tuple(card.uuid for card in cards), options=options_of(attempt, scene))
+    image = image_of(attempt, scene).name if is_contained(scene.wish, attempt.engine) else None
+    service = replace(
+        service, devices=tuple(card.uuid for card in cards), options=options_of(attempt, scene), image=image
+    )
     return _complete(service, attempt.engine, cards, scene, place)
 
 
@@ -111,6 +115,8 @@ def image_of(attempt: Attempt, scene: Scene) -> Chosen:
     served = attempt.served
     if scene.wish.image:
         return Chosen(scene.wish.image, Decision("image", scene.wish.image, "asked for"))
+    if served is None and is_contained(scene.wish, attempt.engine):
+        return held_image(attempt.engine, _used_cards(attempt, scene), scene.wish, scene.catalog)
     if served is None:
         return Chosen(None, Decision("image", "none", "started beside its weights"))
     entry = scene.catalog.engine(attempt.engine.name)
@@ -148,9 +154,13 @@ def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int
 
 def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], scene: Scene, place: Place) -> Service:
     """With its command line and its environment."""
-    program = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}")
-    environment = {**engine.environment(service), **service.env, **_visible(scene.facts, cards, service.devices)}
-    return replace(service, argv=(*program, *engine.command(service)), env=environment)
+    contained = is_contained(scene.wish, engine)
+    if contained:
+        program, seen = engine.image_program or engine.program, inside(service)
+    else:
+        program, seen = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}"), service
+    environment = {**engine.environment(seen), **service.env, **_visible(scene.facts, cards, service.devices)}
+    return replace(service, argv=(*program, *engine.command(seen)), env=environment)
 
 
 def _used_cards(attempt: Attempt, scene: Scene) -> tuple[Accelerator, ...]:
@@ -254,4 +264,5 @@ def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Deci
     if attempt.engine.program:
         limit += ", at most what there is to plan with"
     memory = Decision("memory limit", size(service.memory_max_bytes or 0), limit)
-    return (*decisions_of_threads(service, scene), memory, address)
+    image = (image_of(attempt, scene).decision,) if is_contained(scene.wish, attempt.engine) else ()
+    return (*decisions_of_threads(service, scene), memory, *image, address)

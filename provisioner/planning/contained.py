@@ -1,0 +1,33 @@
+"""An engine in a container: what of its service is different inside, and which image it comes in."""
+
+from provisioner.catalog import Catalog
+from provisioner.model.facts import Accelerator
+from provisioner.model.plan import Decision, Service
+from provisioner.model.plugins import Engine
+from provisioner.model.record import replace
+from provisioner.planning.images import UNPINNED, Chosen
+from provisioner.planning.settings import CONTAINERS, Wish
+
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - of the container, whose ports are published one by one
+SECRETS = "/run/secrets"
+
+
+def is_contained(wish: Wish, engine: Engine) -> bool:
+    return (wish.target or engine.targets[0]) == CONTAINERS
+
+
+def inside(service: Service) -> Service:
+    """The service as its program sees it: it listens for the other containers, and its key is a secret of the container."""
+    return replace(service, host=EVERY_ADDRESS, key_file=f"{SECRETS}/{service.key_file.rpartition('/')[2]}")
+
+
+def held_image(engine: Engine, cards: tuple[Accelerator, ...], wish: Wish, catalog: Catalog) -> Chosen:
+    """Of an engine that takes what its model needs: by the maker of the cards that it uses, else the one for processors."""
+    if wish.image:
+        return Chosen(wish.image, Decision("image", wish.image, "asked for"))
+    vendor = cards[0].vendor if cards else "cpu"
+    images = catalog.engine(engine.name).images if engine.name in catalog.engines else ()
+    found = next((image for image in images if image.vendor == vendor and image.name), None)
+    if found is None:
+        return Chosen(None, Decision("image", "none known", f"no image of {engine.name} for {vendor} is known"))
+    return Chosen(found.name, Decision("image", found.name, f"{found.source}; {UNPINNED}"))
