@@ -219,3 +219,26 @@ def test_a_graphics_part_of_the_processor_stands_in_nobodys_way() -> None:
     part = replace(card, vendor="intel", name="Intel UHD Graphics", shares_host_memory=True)
     made = plan(replace(facts, accelerators={"intel": (part,)}), Spec(profile="lite"))
     assert (made.verdict, made.engine) == ("fits", "llamacpp")
+
+
+@pytest.mark.parametrize("other", ["RTX 3090", "RTX 4060 Ti"])
+def test_llamacpp_joins_unlike_cards_and_why_engines_of_equal_ranks_do_not_is_said(other: str) -> None:
+    made = plan(f"1x RTX 4090, 1x {other}", Spec(model="qwen3-32b", precision="q8_0"))
+    assert (made.verdict, made.engine) == ("fits", "llamacpp")
+    assert made.memory is not None
+    assert all(one.free_bytes > 0 < one.weights_bytes for one in made.memory.per_device if one.device != "host")
+    placement = next(one for one in made.decisions if one.subject == "placement")
+    assert "RTX 4090" in placement.choice
+    assert other in placement.choice
+    told = next(
+        one for one in placement.rejected if one.option.startswith("vLLM or SGLang over NVIDIA GeForce RTX 4090")
+    )
+    assert "equal share" in told.reason
+
+
+def test_cards_of_one_kind_that_suffice_are_not_compared_with_all_together() -> None:
+    refused = plan("1x RTX 4090, 1x RTX 3090", Spec(model="qwen3-32b", precision="fp8", engine="vllm"))
+    assert refused.verdict == "refused"
+    assert any("together" in one.option for made in refused.decisions for one in made.rejected)
+    fits = plan("2x RTX 4090, 1x RTX 3090", Spec(model="qwen3-32b", precision="fp8", engine="vllm"))
+    assert not any("together" in one.option for made in fits.decisions for one in made.rejected)
