@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from tools import engines, world
+from tools import engines, golang, images, machines, registry
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -42,13 +42,12 @@ def _docker() -> str:
 
 
 def _image(name: Callable[[], str]) -> Callable[[], str]:
-    def missing() -> str:
-        asked = _docker() or subprocess.run(["docker", "image", "inspect", name()], capture_output=True, check=False)
-        if isinstance(asked, str):
-            return asked
-        return "" if asked.returncode == 0 else f"the image {name()} is not there: `make world` makes it"
+    return lambda: _docker() or registry.image_missing(name())
 
-    return missing
+
+def _made(*names: str) -> Callable[[], str]:
+    """Images of the stack; the first that is missing is named."""
+    return lambda: _docker() or next(filter(None, (registry.image_missing(images.image(name)) for name in names)), "")
 
 
 def _index() -> str:
@@ -77,13 +76,19 @@ def _gpu() -> str:
 
 
 COMPONENTS: dict[str, Callable[[], str]] = {
+    "compose": golang.compose_missing,
     "docker": _docker,
     "embedded": _module("xllamacpp"),
-    "fresh-machine": _image(world.fresh_image),
+    "fresh-machine": _image(machines.fresh_image),
+    "gateway": _made("nginx"),
     "gpu": _gpu,
     "index": _index,
-    "lab-host": _image(world.lab_image),
+    "lab-host": _image(machines.lab_image),
     "lscpu": _program("lscpu"),
+    "llamacpp": _made("llamacpp"),
+    "ollama": _made("ollama"),
+    "prometheus": _made("prometheus", "node-exporter"),
+    "registry": registry.missing,
     "root": _root,
     "strace": _strace,
     "system-python": _system_python,

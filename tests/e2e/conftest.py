@@ -12,7 +12,7 @@ import pytest
 
 from tests.components import SYSTEM_PYTHON, demand
 from tests.e2e.containers import PROJECT, SYSTEMD, Container, started, wait_for_systemd
-from tools import bootstrap, world
+from tools import bootstrap, docker, machines
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,7 +86,7 @@ def _pins() -> Iterator[str]:
 def lab_host(wheel: Path, pytestconfig: pytest.Config) -> Iterator[Container]:
     """Start a machine with systemd as its first process, our wheel in /opt/provision, and no network at all."""
     demand("lab-host", pytestconfig)
-    with started(world.lab_image(), [*SYSTEMD, "--network=none"], ["/sbin/init"]) as host:
+    with started(machines.lab_image(), [*SYSTEMD, "--network=none"], ["/sbin/init"]) as host:
         wait_for_systemd(host)
         host.copy_in(wheel, f"/opt/{wheel.name}")
         host.run("/opt/provision/bin/pip", "install", "--quiet", "--no-deps", "--no-index", f"/opt/{wheel.name}")
@@ -99,5 +99,5 @@ def fresh_machine(pytestconfig: pytest.Config) -> Iterator[Container]:
     """Start a machine with Python and make and nothing else, on a network of its own."""
     demand("fresh-machine", pytestconfig)
     demand("index", pytestconfig)
-    with started(world.fresh_image(), world.way_out(), ["sleep", "infinity"]) as machine:
+    with started(machines.fresh_image(), docker.way_out(), ["sleep", "infinity"]) as machine:
         yield machine
