@@ -362,20 +362,26 @@ def doctor(state_dir: str, sysroot: str | None) -> "Examined":
 
 
 def logs(state_dir: str, service: str | None, follow: bool, lines: int) -> Iterator[str]:
-    """The engine's own words, the last ones first to come; with `follow`, until nobody listens."""
+    """The services' own words, the last ones first to come; with `follow`, until nobody listens."""
+    from provisioner.world import containers
     from provisioner.world.files import explain
     from provisioner.world.logs import read
 
-    folder = f"{place_of(state_dir).state}/logs"
+    state = place_of(state_dir).state
+    folder = f"{state}/logs"
     try:
         found = os.listdir(folder) if os.path.isdir(folder) else []
     except OSError as error:
         raise explain(error, "reading the logs") from error
-    names = sorted(name.removesuffix(".log") for name in found if name.endswith(".log"))
+    contained = containers.names(state)
+    kept = sorted({name.removesuffix(".log") for name in found if name.endswith(".log")} - set(contained))
+    names = (*contained, *kept)
     if not names:
         raise Refused(f"{folder}: there is no log", fix="provision up")
     if service is not None and service not in names:
         raise BadInput(f"no service is named {service}", fix=f"one of: {', '.join(names)}")
+    if contained and (service is None or service in contained):
+        return containers.read(state, (service,) if service else contained, lines, follow=follow)
     return read([f"{folder}/{name}.log" for name in ([service] if service else names)], follow, lines)
 
 

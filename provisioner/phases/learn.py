@@ -13,7 +13,7 @@ from provisioner.model.plan import Finding, Plan, Service
 from provisioner.model.plugins import Engine, Place
 from provisioner.phases.observe import read_key
 from provisioner.planning.residuals import residuals
-from provisioner.world import probe
+from provisioner.world import containers, probe
 from provisioner.world.store import Store
 
 LOG_BYTES = 16 << 20
@@ -45,6 +45,8 @@ def _of(plan: Plan, service: Service, place: Place) -> tuple[Residual, ...]:
 
 def _last_start(service: Service, place: Place) -> str:
     """What the engine wrote since it was started last; nothing where that was rotated away already."""
+    if service.name in containers.names(place.state):
+        return containers.whole_log(place.state, service.name)
     with open(f"{place.state}/logs/{service.name}.log", "rb") as stream:
         stream.seek(max(0, os.fstat(stream.fileno()).st_size - LOG_BYTES))
         log = stream.read().decode("utf-8", "replace")

@@ -165,11 +165,22 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: {len(plan.models)} models are planned, and this version starts one",
             fix="`provision up` with one `--model`; `provision plan` shows the whole plan",
         )
+    if unknown := _without_image(plan):
+        raise Refused(
+            f"{plan.hostname}: no image of {plan.engine} is known for this machine, and `{unknown}` cannot be started",
+            fix="name the one that the maker gives you: `--set image=NAME`",
+        )
     if not _starts(plan):
         raise Refused(
             f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
             fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
         )
+
+
+def _without_image(plan: Plan) -> str:
+    """The first service that no image is known for, on the target whose services come as images."""
+    services = plan.services if plan.target == CONTAINERS else ()
+    return next((one.name for one in services if not one.image), "")
 
 
 def _asked(plan: Plan) -> str:
@@ -178,8 +189,10 @@ def _asked(plan: Plan) -> str:
 
 
 def _starts(plan: Plan) -> bool:
-    return not plan.models and bool(
-        getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False)
+    return (
+        not plan.models
+        and not _without_image(plan)
+        and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
     )
 
 

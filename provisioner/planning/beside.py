@@ -29,7 +29,7 @@ def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Pla
         host=wish.gateway_host,
         port=wish.gateway_port,
         vendors=vendors,
-        images={},
+        images={key.removesuffix(".image"): name for key, name in wish.beside.items() if key.endswith(".image")},
         settings=wish.beside,
         wanted=frozenset(wanted),
     )

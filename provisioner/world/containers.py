@@ -14,6 +14,8 @@ from provisioner.world import docker
 
 TARGET = "docker"
 COMPOSE = "compose.yaml"
+MOST_LINES = 200_000
+"""Of a log that is read whole: more are of no use to anybody who looks for what was said at the start."""
 STATE, PART, SERVICE = "provision.state", "provision.part", "com.docker.compose.service"
 
 
@@ -98,6 +100,53 @@ def _seconds(moment: str) -> int:
         return 0
 
 
+def names(state: str) -> tuple[str, ...]:
+    """The containers of this state that have written anything, or will."""
+    return tuple(dict.fromkeys(one.service for one in running(state))) if rendered(state) else ()
+
+
+def read(state: str, services: tuple[str, ...], lines: int, *, follow: bool) -> Iterator[str]:
+    """The last lines of each; then, if wanted, what any of them writes, as it comes."""
+    from queue import SimpleQueue
+    from threading import Thread
+
+    if len(services) == 1:
+        yield from log(state, services[0], lines, follow=follow)
+        return
+    heard: SimpleQueue[tuple[str, str] | RunFailed | None] = SimpleQueue()
+
+    def listen(service: str) -> None:
+        try:
+            for line in log(state, service, lines, follow=follow):
+                heard.put((service, line))
+        except RunFailed as error:
+            heard.put(error)
+        heard.put(None)
+
+    for service in services:
+        Thread(target=listen, args=(service,), daemon=True).start()
+    ended = 0
+    while ended < len(services):
+        said = heard.get()
+        if isinstance(said, RunFailed):
+            raise said
+        ended += said is None
+        if said is not None:
+            yield f"{said[0]}: {said[1]}"
+
+
+def whole_log(state: str, service: str) -> str:
+    """All that a container wrote since it was started last; nothing where it cannot be asked."""
+    try:
+        return "\n".join(log(state, service, MOST_LINES, follow=False, started=_started(state, service)))
+    except RunFailed:
+        return ""
+
+
+def _started(state: str, service: str) -> int:
+    return max((one.started for one in running(state) if one.service == service), default=0)
+
+
 def tail(state: str, service: str, lines: int) -> tuple[str, ...]:
     """The last lines that a container wrote; nothing where it cannot be asked."""
     try:
@@ -106,7 +155,7 @@ def tail(state: str, service: str, lines: int) -> tuple[str, ...]:
         return ()
 
 
-def log(state: str, service: str, lines: int, *, follow: bool) -> Iterator[str]:
+def log(state: str, service: str, lines: int, *, follow: bool, started: int = 0) -> Iterator[str]:
     """What a container writes, the last lines first to come; with `follow`, until it ends or nobody listens."""
     from docker.errors import DockerException
 
@@ -118,7 +167,7 @@ def log(state: str, service: str, lines: int, *, follow: bool) -> Iterator[str]:
     try:
         with closing(client()) as engine:
             for container in engine.containers.list(all=True, filters=labels):
-                written = container.logs(stream=True, follow=follow, tail=lines)
+                written = container.logs(stream=True, follow=follow, tail=lines, since=started or None)
                 yield from _lines(written)
     except (DockerException, OSError) as error:
         raise RunFailed(f"{service}: its log cannot be read: {error}", fix="docker ps -a") from error

@@ -29,7 +29,9 @@ class Stack(Appliance):
     def of(self, service: str) -> dict[str, Any]:
         """What the container engine says of one container."""
         label = f"label=provision.state={self.state}"
-        found = docker("ps", "-aq", "--filter", label, "--filter", f"label=com.docker.compose.service={service}").split()
+        found = docker(
+            "ps", "-aq", "--filter", label, "--filter", f"label=com.docker.compose.service={service}"
+        ).split()
         (described,) = json.loads(docker("inspect", *found))
         assert isinstance(described, dict)
         return described
@@ -39,7 +41,9 @@ class Stack(Appliance):
         left = docker("ps", "-aq", "--filter", label).split()
         if left:
             docker("rm", "-f", *left)
-        for network in docker("network", "ls", "-q", "--filter", f"label=com.docker.compose.project={self.project}").split():
+        for network in docker(
+            "network", "ls", "-q", "--filter", f"label=com.docker.compose.project={self.project}"
+        ).split():
             docker("network", "rm", network)
 
     @property

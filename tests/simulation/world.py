@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from hashlib import sha256
 
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
@@ -10,8 +11,10 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    MakeFolder,
     MakeKey,
     MakeModel,
+    PullImage,
     Release,
     RemoveFile,
     RemoveTree,
@@ -24,6 +27,7 @@ from provisioner.model.release import (
     WriteFile,
     WriteRelease,
 )
+from provisioner.targets.docker import parts_of
 
 WANTS = "multi-user.target.wants"
 
@@ -50,6 +54,8 @@ class SimulatedWorld:
         self.failed: set[str] = set()
         self.logs: set[str] = set()
         self.leftovers: set[str] = set()
+        self.images: dict[str, str] = {}
+        self.data: set[str] = set()
         self.done: list[str] = []
         self.next_pid = 100
 
@@ -65,11 +71,14 @@ class SimulatedWorld:
             leftovers=tuple(sorted(self.leftovers)),
             trees=self._trees(),
             enabled=frozenset(f"{WANTS}/{name}" for name in self.enabled),
+            images=dict(self.images),
+            data=frozenset(self.data),
         )
 
     def _trees(self) -> frozenset[str]:
         full = {
             "releases": self.releases, "blobs": self.blobs, "models": self.links, "secrets": self.keys, "logs": self.logs,
+            "data": self.data,
         }  # fmt: skip
         return frozenset(f"{self.place.state}/{name}" for name, content in full.items() if content)
 
@@ -78,6 +87,10 @@ class SimulatedWorld:
         match action:
             case MakeKey(path):
                 self.keys.add(path)
+            case MakeFolder(path):
+                self.data.add(path)
+            case PullImage(name):
+                self.images[name] = f"{name.partition('@')[0]}@sha256:{sha256(name.encode()).hexdigest()}"
             case MakeModel(file) | TakeFile(file) | Download(file):
                 self.blobs.add(self._hash(file))
             case LinkFile(blob, path):
@@ -95,6 +108,8 @@ class SimulatedWorld:
             case RemoveFile(path):
                 self.units.pop(path.removeprefix(self.place.unit_folder + "/"), None)
                 self.enabled.discard(path.removeprefix(f"{self.place.unit_folder}/{WANTS}/"))
+            case RunTool(argv) if argv[0] == "docker":
+                self._compose(argv)
             case RunTool(argv):
                 self._systemctl([word for word in argv[1:] if word != "--user"])
             case Activate(digest):
@@ -119,6 +134,25 @@ class SimulatedWorld:
         self.next_pid += 1
         self.logs.add(service)
         self.running[self.next_pid] = Running(service, digest, target, self.next_pid, self.next_pid, "S")
+
+    def _compose(self, argv: tuple[str, ...]) -> None:
+        """What is not made from the same as before is made anew; what the file does not name goes."""
+        ours = {pid: one for pid, one in self.running.items() if one.target == "docker"}
+        if "down" in argv:
+            self.running = {pid: one for pid, one in self.running.items() if pid not in ours}
+            return
+        digest = next(digest for digest in self.releases if f"/releases/{digest}/" in argv[argv.index("--file") + 1])
+        parts = parts_of(self.releases[digest])
+        gone = {pid for pid, one in ours.items() if parts.get(one.service) != one.part or "--force-recreate" in argv}
+        self.running = {pid: one for pid, one in self.running.items() if pid not in gone}
+        there = {one.service for pid, one in ours.items() if pid not in gone}
+        for name, part in parts.items():
+            if name not in there:
+                self.next_pid += 1
+                self.running[self.next_pid] = Running(name, digest, "docker", self.next_pid, 1, "running", part)
+        self.running = {
+            pid: replace(one, digest=digest) if one.target == "docker" else one for pid, one in self.running.items()
+        }
 
     def _systemctl(self, words: list[str]) -> None:
         match [word for word in words if not word.startswith("--")]:
@@ -160,6 +194,7 @@ class SimulatedWorld:
             "models": self.links,
             "secrets": self.keys,
             "logs": self.logs,
+            "data": self.data,
         }
         if name in folders:
             folders[name].clear()
