@@ -43,8 +43,8 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _any_engine(scene),
         _host_memory(scene, attempt),
         _smaller_profile(scene, attempt.profile),
-        _more_cards(scene, attempt),
         _more_memory(scene, attempt),
+        _more_cards(scene, attempt),
     )
     return tuple(change for changes in asked for change in changes)[:AT_MOST]
 

@@ -28,8 +28,10 @@ def with_host(fitting: Fit, room: Room | Unknown, copies: int) -> Fit:
     free = room.budget_bytes - needed
     host = DeviceBudget("host", room.total_bytes, room.budget_bytes, 0, 0, 0, needed, free, room.basis)
     beside = replace(fitting, budgets=(*fitting.budgets, host))
-    if fitting.problem or free >= 0:
+    if free >= 0:
         return beside
+    if fitting.problem:
+        return replace(beside, problem=f"{fitting.problem}; and {binding(host)}")
     return replace(beside, missing_bytes=-free, missing_on="host", problem=binding(host))
 
 

@@ -85,9 +85,14 @@ def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
     return subject
 
 
-def short(attempt: Attempt) -> float:
-    """How many bytes are missing; endless where that is not what is missing."""
-    return attempt.fit.missing_bytes if attempt.fit and attempt.fit.missing_bytes else float("inf")
+def short(attempt: Attempt) -> tuple[bool, float]:
+    """How many bytes are missing, endless where that is not what is missing; what its devices have room for comes first, as the
+    host is what binds then.
+    """
+    fit = attempt.fit
+    if fit is None or not fit.missing_bytes:
+        return True, float("inf")
+    return fit.missing_on != "host", fit.missing_bytes
 
 
 def _no_card(scene: Scene, engine: Engine) -> str:

@@ -242,3 +242,18 @@ def test_cards_of_one_kind_that_suffice_are_not_compared_with_all_together() -> 
     assert any("together" in one.option for made in refused.decisions for one in made.rejected)
     fits = plan("2x RTX 4090, 1x RTX 3090", Spec(model="qwen3-32b", precision="fp8", engine="vllm"))
     assert not any("together" in one.option for made in fits.decisions for one in made.rejected)
+
+
+def test_where_the_devices_have_room_the_host_is_what_binds() -> None:
+    made = plan("8x RTX 4090, 8 GiB", Spec(model="llama-3.3-70b-instruct", engine="vllm"))
+    assert made.verdict == "refused"
+    assert made.binding.startswith("custom: the engine itself on host: 10 GiB of 10 GiB needed")
+    added = next(one.what_if for one in made.cheapest_changes if one.what_if.endswith("GiB"))
+    facts = what_if(machine("8x RTX 4090, 8 GiB"), added, CATALOG)
+    assert plan(facts, Spec(model="llama-3.3-70b-instruct", engine="vllm")).verdict == "fits"
+
+
+def test_where_both_are_short_both_are_told() -> None:
+    made = plan("1x RTX 4090, 2 GiB", Spec(model="qwen3-32b", engine="vllm", precision="bf16"))
+    assert "on nvidia:0: no memory for the cache" in made.binding
+    assert "; and the engine itself on host: 6 GiB of 6 GiB needed" in made.binding
