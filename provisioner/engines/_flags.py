@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 
+LISTS = ("numa-bind-nodes", "numa-bind-cpus", "numa-node")
+"""Flags of several words, one for each rank; spaces part them."""
+
 
 def rendered(options: Mapping[str, str], known: tuple[str, ...], switches: tuple[str, ...] = ()) -> Iterator[str]:
     """`--flag value` for each option that is there; a switch takes no value, and is only said when it is on."""
     for flag in known:
         if flag not in options:
             continue
-        if flag not in switches:
+        if flag in LISTS:
+            yield from (f"--{flag}", *options[flag].split())
+        elif flag not in switches:
             yield from (f"--{flag}", options[flag])
         elif is_on(options[flag]):
             yield f"--{flag}"

@@ -18,6 +18,7 @@ def unsupported(load: Load, title: str) -> Iterator[str]:
     """Every reason, with its remedy. A card whose architecture is not known is not judged."""
     yield from _card(load, title)
     yield from _precision(load)
+    yield from _cache(load)
     yield from _attention(load)
 
 
@@ -43,6 +44,20 @@ def _precision(load: Load) -> Iterator[str]:
         )
     elif have is None and row.value < 0:
         yield f"{load.card.name} has no kernels for {load.precision}; {instead(load.precision)}"
+
+
+def _cache(load: Load) -> Iterator[str]:
+    """A cache in 8-bit floats is unpacked by kernels that not every card has."""
+    if not load.cache_type.startswith("fp8"):
+        return
+    have, row = capability(load.card.architecture), constant(load, "capability_fp8_cache")
+    if have is not None and have < row.value:
+        yield (
+            f"a cache in {load.cache_type} needs compute capability {row.value / 10:.1f}, and {load.card.name} has "
+            f"{have / 10:.1f} ({row.source}); leave the cache in 16 bits"
+        )
+    elif have is None and row.value < 0:
+        yield f"{load.card.name} has no kernels for a cache in {load.cache_type} ({row.source}); leave it in 16 bits"
 
 
 def instead(precision: str) -> str:

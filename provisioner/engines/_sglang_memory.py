@@ -11,13 +11,14 @@ LEAST_CHUNK = 2048
 
 
 def usage(load: Load) -> Usage:
-    nothing = Amount(0, 0, 0, "inside the reserve that the engine leaves out of its share")
+    nothing = Amount(0, 0, 0, f"inside the {_reserved(load)} that the engine leaves out of its share")
     return Usage(
         budget=_budget(load),
         activation=nothing,
         graphs=nothing,
         runtime=amount(constant(load, "runtime_gib"), GIB, "libraries and communication"),
         graphs_inside=True,
+        largest_graph=0 if load.eager else largest_graph(load),
     )
 
 
@@ -30,6 +31,13 @@ def _budget(load: Load) -> Amount:
     reserve, basis = reserve_bytes(load)
     size = free - free * reserve // max(1, load.card.total_bytes)
     return Amount(size, size, size, basis)
+
+
+def _reserved(load: Load) -> str:
+    """In words: what is left free for activations and graphs, which its log does not tell one by one."""
+    budget = _budget(load).bytes
+    kept = min(load.card.free_bytes, load.card.total_bytes) - budget
+    return f"{kept / GIB:.3g} GiB"
 
 
 def reserve_bytes(load: Load) -> tuple[int, str]:
@@ -50,9 +58,16 @@ def _parts_gib(load: Load) -> float:
     chunk = int(constant(load, "prefill_chunk").value)
     mib = 512 + max(chunk, LEAST_CHUNK) * 1.5
     if not load.eager:
-        mib += constant(load, "graph_batch").value * 2
+        mib += largest_graph(load) * 2
         mib += _prefill_graphs(load, chunk) * constant(load, "prefill_graphs").value
     return mib / 1024
+
+
+def largest_graph(load: Load) -> int:
+    """The largest batch whose decoding is captured: as told, else by the size of the card, and no more than requests."""
+    if load.largest_graph is not None:
+        return load.largest_graph
+    return min(int(constant(load, "graph_batch").value), load.sequences)
 
 
 def _prefill_graphs(load: Load, chunk: int) -> float:

@@ -8,8 +8,6 @@ from provisioner.model.load import Degrees, Load
 from provisioner.model.record import replace
 
 VOCABULARY_STEP = 64
-MARLIN_STEP = 128
-"""Inputs of a shard for Marlin's kernels, and the values that share a scale in the usual 4-bit checkpoints."""
 
 GROUPED = ("awq", "gptq", "w4a16", "gptq_int8")
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
@@ -45,13 +43,15 @@ def _remedy(load: Load) -> str:
 def broken_rules(load: Load, degrees: Degrees) -> Iterator[str]:
     geometry = load.geometry
     yield from _heads(geometry, degrees)
+    if not constant(load, "every_class_replicates").value:
+        yield from _heads_of_class(geometry, degrees)
     yield from _columns(geometry, degrees)
     yield from _decode_context(geometry, degrees)
     if load.precision == "fp8_block128":
         steps = (int(constant(load, name).value) for name in ("fp8_expert_step", "fp8_block_step"))
         yield from _fp8_blocks(geometry, degrees, *steps)
     elif load.precision in GROUPED:
-        yield from _marlin(geometry, degrees)
+        yield from _grouped(geometry, degrees, load.group, int(constant(load, "grouped_step").value))
 
 
 def _heads(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
@@ -64,6 +64,14 @@ def _heads(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
         return
     if kv_heads % tensor and tensor % kv_heads:
         yield f"{kv_heads} key-value heads can neither be divided by tensor parallel size {tensor} nor be replicated evenly"
+
+
+def _heads_of_class(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
+    if geometry.unreplicated_heads and 0 < geometry.kv_heads < degrees.tensor:
+        yield (
+            f"{geometry.kv_heads} key-value heads are fewer than tensor parallel size {degrees.tensor}, and this "
+            "model's class replicates none (ZeroDivisionError at its start)"
+        )
 
 
 def _columns(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
@@ -107,16 +115,16 @@ def _fp8_blocks(geometry: Geometry, degrees: Degrees, expert_step: int, block_st
         )
 
 
-def _marlin(geometry: Geometry, degrees: Degrees) -> Iterator[str]:
-    """Groups of 128 inputs share a scale, and the kernels take inputs in steps of 128."""
+def _grouped(geometry: Geometry, degrees: Degrees, group: int, step: int) -> Iterator[str]:
+    """Values that share a scale must lie on one rank, and some kernels take inputs in steps of their own."""
     tensor = degrees.tensor
     widths = [("down projection", geometry.feed_forward if not geometry.experts or geometry.dense_layers else 0)]
     widths.append(("attention output", geometry.heads * geometry.value_length))
     if geometry.experts and not degrees.expert:
         widths.append(("experts' down projection", geometry.expert_feed_forward))
-    for what, width in widths:
-        if tensor > 1 and width // tensor % MARLIN_STEP:
-            yield (
-                f"Weight input_size_per_partition = {width // tensor} of the {what} is not divisible by "
-                f"min_thread_k = {MARLIN_STEP}"
-            )
+    for what, width in widths if tensor > 1 else ():
+        told = f"Weight input_size_per_partition = {width // tensor} of the {what} is not divisible by"
+        if group and width // tensor % group:
+            yield f"{told} the group of {group} values that share a scale"
+        elif width // tensor % step:
+            yield f"{told} min_thread_k = {step}"

@@ -11,6 +11,13 @@ from math import ceil
 from provisioner.engines._constants import GIB, amount, constant
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Amount, Load, Usage
+from provisioner.model.record import replace
+
+USUAL_LARGEST = 512
+"""The largest batch of the runs whose graphs were logged."""
+
+PROCESSORS = "cpu"
+"""Whose rows of constants hold for a rank on processors, and what stands for a maker there."""
 
 HALF = 2
 """Bytes of an intermediate value."""
@@ -20,13 +27,26 @@ MXFP4_BYTES = 4.25 / 8
 
 
 def usage(load: Load) -> Usage:
-    inside = bool(constant(load, "graphs_inside").value)
-    return Usage(
+    found = Usage(
         budget=_budget(load),
         activation=_activation(load),
         graphs=_graphs(load),
         runtime=_runtime(load),
-        graphs_inside=inside,
+        graphs_inside=bool(constant(load, "graphs_inside").value),
+        largest_graph=0 if load.eager else largest_graph(load),
+    )
+    return found if load.cache_bytes is None else replace(found, budget=_with_cache(load, found, load.cache_bytes))
+
+
+def _with_cache(load: Load, found: Usage, cache: int) -> Amount:
+    """A cache whose bytes were told is as large as that, whatever share the engine has; everything else comes on top."""
+    parts = (found.activation, found.runtime, *((found.graphs,) if found.graphs_inside else ()))
+    fixed = load.weights_bytes + cache
+    return Amount(
+        fixed + sum(part.bytes for part in parts),
+        fixed + sum(part.high for part in parts),
+        fixed + sum(part.low for part in parts),
+        "its cache as asked for, and what it needs beside it",
     )
 
 
@@ -109,14 +129,40 @@ def _expert_buffers(load: Load) -> Amount:
 
 
 def _graphs(load: Load) -> Amount:
+    """The first capture makes the pool that all share, each further size adds its own; what was logged is for all sizes."""
     if load.eager:
         return Amount(0, 0, 0, "no graphs: eager")
-    return amount(constant(load, "graphs_gib"), GIB, "graphs")
+    most, largest = int(constant(load, "graph_largest").value), largest_graph(load)
+    whole = amount(constant(load, "graphs_gib"), GIB, "graphs")
+    if not (most and largest):
+        return whole
+    sizes, all_sizes = len(graph_sizes(largest)), len(graph_sizes(USUAL_LARGEST))
+    first = constant(load, "graphs_first_share").value
+    part = first + (1 - first) * sizes / all_sizes
+    told = f"graphs of {sizes} sizes up to {largest}, {whole.basis.removeprefix('graphs: ')}"
+    return Amount(int(whole.bytes * part), int(whole.low * part), int(whole.high * part), told)
+
+
+def largest_graph(load: Load) -> int:
+    """The largest batch that graphs are captured for: as told, else as the engine chooses; 0 where that is not known."""
+    most = int(constant(load, "graph_largest").value)
+    if load.largest_graph is not None:
+        return min(load.largest_graph, load.batched_tokens)
+    return min(2 * load.sequences, most, load.batched_tokens)
+
+
+def graph_sizes(largest: int) -> tuple[int, ...]:
+    """1, 2, 4, every eighth up to 256 and every sixteenth after that (vllm 0.32.0 config/vllm.py, _set_cudagraph_sizes)."""
+    each = (1, 2, 4, *range(8, 256, 8), *range(256, largest + 1, 16))
+    return tuple(size for size in each if size <= largest)
 
 
 def _runtime(load: Load) -> Amount:
     """Outside the engine's tensors, and what its kernels round experts up to."""
     libraries = amount(constant(load, "runtime_gib"), GIB, "libraries and communication")
+    if load.card.vendor == PROCESSORS:
+        packed = amount(constant(load, "packing"), load.weights_bytes, "weights beside their packed form")
+        return _together(libraries, packed)
     return _together(libraries, kernels_own(load))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from provisioner.engines._flags import rendered
 from provisioner.engines._sglang_memory import usage
 from provisioner.engines._sglang_rules import refuses
+from provisioner.engines._values import COMPUTE_TYPES, SGLANG_METHODS
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
@@ -16,7 +17,7 @@ OPTIONS = (
     "tp-size", "pp-size", "attn-dp-size", "ep-size", "nnodes", "node-rank", "dist-init-addr",
     "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
     "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "cuda-graph-backend-decode",
-    "cuda-graph-backend-prefill",
+    "cuda-graph-backend-prefill", "cuda-graph-max-bs-decode",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`.
 
@@ -72,6 +73,8 @@ ENGINE = Engine(
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
     cache_types=CACHE_TYPES,
+    values={"dtype": COMPUTE_TYPES},
+    methods=SGLANG_METHODS,
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     starts=False,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from provisioner.engines._flags import rendered
+from provisioner.engines._values import COMPUTE_TYPES, VLLM_METHODS
 from provisioner.engines._vllm_memory import usage
 from provisioner.engines._vllm_rules import refuses
 from provisioner.model.plan import Service
@@ -16,6 +17,7 @@ OPTIONS = (
     "tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "decode-context-parallel-size",
     "enable-expert-parallel", "max-num-seqs", "max-num-batched-tokens", "gpu-memory-utilization",
     "kv-cache-memory-bytes", "kv-cache-dtype", "block-size", "dtype", "quantization", "cpu-offload-gb", "enforce-eager",
+    "max-cudagraph-capture-size", "numa-bind", "numa-bind-nodes", "numa-bind-cpus",
     "disable-custom-all-reduce", "reasoning-parser", "tool-call-parser", "enable-auto-tool-choice",
     "distributed-executor-backend", "nnodes", "node-rank", "master-addr", "master-port", "headless",
 )  # fmt: skip
@@ -23,6 +25,7 @@ OPTIONS = (
 
 SWITCHES = (
     "enable-expert-parallel", "enforce-eager", "disable-custom-all-reduce", "enable-auto-tool-choice", "headless",
+    "numa-bind",
 )  # fmt: skip
 """Those that take no value: `true` says them, `false` leaves them out."""
 
@@ -68,6 +71,8 @@ ENGINE = Engine(
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
     cache_types=CACHE_TYPES,
+    values={"dtype": COMPUTE_TYPES},
+    methods=VLLM_METHODS,
     program=("vllm", "serve"),
     targets=("docker",),
     starts=False,

@@ -1,7 +1,9 @@
-"""Network interfaces: kind, speed, driver, and the NUMA node they are near."""
+"""Network interfaces: kind, speed, driver, address, and the NUMA node they are near."""
+
+import json
 
 from provisioner.model.answers import last, names, node, number, pairs, text
-from provisioner.model.facts import Answers, Fact, Interface, ReadFiles
+from provisioner.model.facts import Answers, AskAll, AskKernel, Fact, Interface, ReadFiles
 
 ROOT = "/sys/class/net"
 ETHERNET, INFINIBAND, LOOPBACK = 1, 32, 772
@@ -10,10 +12,19 @@ ETHERNET, INFINIBAND, LOOPBACK = 1, 32, 772
 
 def parse(answers: Answers) -> tuple[Interface, ...]:
     """All interfaces; those without a device below them say what made them (bridge, bond, vlan …)."""
-    return tuple(_interface(answers, name) for name in names(answers, ROOT) if f"{ROOT}/{name}/type" in answers)
+    addresses = _addresses(answers)
+    found = (name for name in names(answers, ROOT) if f"{ROOT}/{name}/type" in answers)
+    return tuple(_interface(answers, name, addresses.get(name)) for name in found)
 
 
-def _interface(answers: Answers, name: str) -> Interface:
+def _addresses(answers: Answers) -> dict[str, str]:
+    """By interface. Machines that were recorded before this was asked have none."""
+    told = text(answers, "addresses")
+    found = json.loads(told) if told else {}
+    return {str(name): str(address) for name, address in found.items()} if isinstance(found, dict) else {}
+
+
+def _interface(answers: Answers, name: str, address: str | None) -> Interface:
     folder = f"{ROOT}/{name}/"
     speed = number(answers, folder + "speed")
     state = text(answers, folder + "operstate")
@@ -28,6 +39,7 @@ def _interface(answers: Answers, name: str) -> Interface:
         driver=last(answers, folder + "device/driver"),
         numa_node=node(answers, folder + "device/numa_node"),
         pci=device if device and device.count(":") == 2 else None,
+        address=address,
     )
 
 
@@ -43,12 +55,17 @@ def _kind(answers: Answers, folder: str) -> str:
 
 FACT: Fact[tuple[Interface, ...]] = Fact(
     name="network",
-    question=ReadFiles(
-        files=(
-            *(f"{ROOT}/*/{name}" for name in ("type", "operstate", "carrier", "speed", "mtu", "uevent")),
-            f"{ROOT}/*/device/numa_node",
-        ),
-        links=(f"{ROOT}/*/device", f"{ROOT}/*/device/driver"),
+    question=AskAll(
+        (
+            ReadFiles(
+                files=(
+                    *(f"{ROOT}/*/{name}" for name in ("type", "operstate", "carrier", "speed", "mtu", "uevent")),
+                    f"{ROOT}/*/device/numa_node",
+                ),
+                links=(f"{ROOT}/*/device", f"{ROOT}/*/device/driver"),
+            ),
+            AskKernel(("addresses",)),
+        )
     ),
     parse=parse,
     absent=(),

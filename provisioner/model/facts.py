@@ -36,7 +36,9 @@ class ReadFiles:
 
 @dataclass(frozen=True, slots=True)
 class AskKernel:
-    """What no file tells: `uname`, `user`, `statvfs:<path>`, `clock`, `runtime`, `memory_devices`, `nodes`, each as JSON."""
+    """What no file tells: `uname`, `user`, `statvfs:<path>`, `clock`, `runtime`, `memory_devices`, `nodes`,
+    `addresses`, each as JSON.
+    """
 
     topics: tuple[str, ...]
 
@@ -191,6 +193,8 @@ class Interface:
     driver: str | None
     numa_node: int | None
     pci: str | None
+    address: str | None = None
+    """Its first IPv4 address; None where it has none, or where nobody could say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,10 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.engines import Constant
 from provisioner.model.record import dataclass, field
 
+GROUP = 128
+"""Values that share a scale where a checkpoint does not say how many: the default of the tools that write AWQ and GPTQ
+(`group_size` of AwqConfig and GPTQConfig, transformers utils/quantization_config.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Degrees:
@@ -69,6 +73,16 @@ class Load:
     """Which pipeline stage it is in, from 0; None for one that is as full as the fullest and has the last one's sampler."""
     drafting: bool = False
     """A drafter runs beside the model (speculative decoding)."""
+    cache_type: str = "auto"
+    """The type of a cached value, by the engine's own word for it."""
+    group: int = GROUP
+    """Values of one input column that share a scale, in a quantization by groups; 0 where a whole column does."""
+    largest_graph: int | None = None
+    """The largest batch that graphs are captured for; None leaves it to the engine."""
+    cache_bytes: int | None = None
+    """What the cache is told to be, whatever is left; None where it gets what is left."""
+    offloaded_bytes: int = 0
+    """Of this rank's weights, those that lie in host memory (`--cpu-offload-gb`); `weights_bytes` is without them."""
     constants: Mapping[str, tuple[Constant, ...]] = field(default_factory=dict)
     """The engine's constants of the catalog, by name: data, with the versions they hold for and their sources."""
 
@@ -89,3 +103,5 @@ class Usage:
     """Libraries, the device's context, communication buffers."""
     graphs_inside: bool
     """Whether the engine counts its graphs inside the budget; else they must fit into what the budget leaves free."""
+    largest_graph: int = 0
+    """The largest batch that graphs are captured for; 0 where the engine's choice is not known, or it captures none."""

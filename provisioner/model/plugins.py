@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, field
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
     from provisioner.model.containers import Container, Grant, Question
@@ -65,6 +65,10 @@ class Engine:
     """Flags that have one value in this engine: whoever sets one of them sets all."""
     cache_types: tuple[str, ...] = ()
     """Values of its `kv-cache-dtype`, as far as it is known how many bytes they take."""
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What other flags take, of those that take words; as far as the arithmetic knows what they mean."""
+    methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values of its `quantization` that load a checkpoint, by the checkpoint's precision; others would contradict its files."""
     program: tuple[str, ...] = ()
     """What comes before the arguments; empty for the one that is embedded in this program."""
     image_program: tuple[str, ...] = ()

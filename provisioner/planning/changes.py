@@ -11,7 +11,7 @@ from provisioner.planning.amounts import GIB, size, up
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.devices import entry_of
-from provisioner.planning.flags import CACHE, DEGREES
+from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
 from provisioner.planning.kv import value_bits
 from provisioner.planning.quality import answers_in
@@ -36,6 +36,7 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
     asked = (
         _other_degrees(scene, attempt),
         _stopped_tenants(scene),
+        _smaller_graphs(scene, attempt),
         _smaller_cache(scene, attempt),
         _smaller_context(scene, attempt),
         _lower_concurrency(scene, attempt),
@@ -97,6 +98,21 @@ def _tenants(facts: HostFacts) -> Iterator[tuple[str, int, int, str | None]]:
             for process in () if isinstance(card.processes, Unknown) else card.processes:
                 if process.used_bytes:
                     yield f"{vendor}:{card.index}", process.pid, process.used_bytes, process.name
+
+
+def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """Graphs for as many requests as are wanted at a time alone, or none: both cost speed and no answers."""
+    asked, known = scene.wish.options, attempt.engine.options
+    if attempt.served is None or any(flag in asked for flag in (*GRAPHS, *WITHOUT_GRAPHS)):
+        return
+    fewer = [(flag, str(attempt.slots), f"graphs for batches up to {attempt.slots}") for flag in GRAPHS]
+    none = [(flag, value, "no graphs") for flag, value in WITHOUT_GRAPHS.items()]
+    for flag, value, told in (*fewer, *none):
+        if flag in known and _fits(_wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)):
+            engine = () if scene.wish.engine else ("--engine", attempt.engine.name)
+            because = "larger batches start their kernels one by one, which is slower"
+            yield Change(told, because, (*engine, "--set", f"engine.{flag}={value}"))
+            return
 
 
 def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:

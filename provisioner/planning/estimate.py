@@ -14,6 +14,8 @@ def of_served(scene: Scene, attempt: Attempt) -> Estimate | str:
     served, subject = attempt.served, attempt.subject
     if served is None or subject is None:
         return "nothing was chosen"
+    if served.load.offloaded_bytes:
+        return "weights in host memory cross the bus for each token, and nobody measured how fast"
     entry = entry_of(scene.catalog, served.layout.card)
     if entry is None:
         return f"{served.layout.card.name} is not in the catalog"
@@ -52,7 +54,7 @@ def capacity_of(scene: Scene, attempt: Attempt) -> Capacity | None:
     rate = attempt.speed
     if attempt.problem:
         return None
-    if attempt.served is not None:
+    if attempt.served is not None and attempt.rung.placement != "host":
         return _served(scene, attempt)
     if attempt.need is None and not attempt.kv_tokens:
         return None

@@ -1,10 +1,11 @@
 """Where the ranks of a copy meet: the interface between nodes, and the processors and memory beside each device."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from provisioner.model.cpus import from_list
 from provisioner.model.facts import Accelerator, Interface, NumaNode, RdmaDevice, Unknown
-from provisioner.model.record import dataclass
+from provisioner.model.plan import Rejected
+from provisioner.model.record import dataclass, replace
 from provisioner.planning.islands import device_name
 
 WIRED = ("ethernet", "bond", "infiniband")
@@ -21,6 +22,8 @@ class Rendezvous:
     interface: str | None
     rdma: tuple[str, ...]
     because: str
+    address: str | None = None
+    rejected: tuple[Rejected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,34 @@ class Binding:
 
 
 def rendezvous(network: Sequence[Interface] | Unknown, rdma: Sequence[RdmaDevice] | Unknown) -> Rendezvous:
-    """RDMA that is up and has an interface that is up, fastest first; else the fastest wire that is up."""
+    """RDMA that is up and has an interface that is up, fastest first; else the fastest wire that is up.
+
+    Where addresses are known, only interfaces that have one come into question: ranks find each other by them.
+    """
     if isinstance(network, Unknown):
         return Rendezvous(None, (), f"the network interfaces are unknown ({network.reason})")
+    addressed = any(each.address for each in network)
+    found = _fastest([each for each in network if each.address or not addressed], rdma)
+    address = next((each.address for each in network if each.name == found.interface), None)
+    return replace(found, address=address, rejected=tuple(_passed_over(network, found, addressed)))
+
+
+def _passed_over(network: Sequence[Interface], found: Rendezvous, addressed: bool) -> Iterator[Rejected]:
+    """Those that are up, each with its reason; most machines have many that are not."""
+    for each in network:
+        if not each.up or each.name == found.interface or each.kind == "loopback":
+            continue
+        if each.kind not in WIRED:
+            yield Rejected(each.name, f"{each.kind}: it ends in this machine, or is no wire")
+        elif each.driver in MANAGEMENT:
+            yield Rejected(each.name, "it leads to the server's management controller")
+        elif addressed and not each.address:
+            yield Rejected(each.name, "it has no address")
+        else:
+            yield Rejected(each.name, f"no faster, or without RDMA ({_told(each)})")
+
+
+def _fastest(network: Sequence[Interface], rdma: Sequence[RdmaDevice] | Unknown) -> Rendezvous:
     wires = [each for each in network if each.up and each.kind in WIRED and each.driver not in MANAGEMENT]
     active = [] if isinstance(rdma, Unknown) else [port for port in rdma if port.state == "active"]
     over_rdma = _over_rdma(wires, active)
@@ -93,6 +121,15 @@ def _first(name: str) -> tuple[int, ...]:
 def numa_of(group: Sequence[Accelerator], numa: Sequence[NumaNode] | Unknown) -> tuple[Binding, ...]:
     """For each device the node whose processors and memory its rank is bound to."""
     return tuple(_binding(card, numa) for card in group)
+
+
+def rank_nodes(group: Sequence[Accelerator], numa: Sequence[NumaNode] | Unknown) -> tuple[int, ...]:
+    """For each rank the node beside its device, where they are on several; none where all are on one, or one is not known.
+
+    Processors and memory of a service whose devices share a node are held to it as a whole.
+    """
+    nodes = [one.node for one in numa_of(group, numa) if one.node is not None]
+    return tuple(nodes) if len(nodes) == len(group) and len(set(nodes)) > 1 else ()
 
 
 def _binding(card: Accelerator, numa: Sequence[NumaNode] | Unknown) -> Binding:

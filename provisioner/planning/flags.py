@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from provisioner.engines._constants import pick
-from provisioner.errors import BadInput
 from provisioner.model.engines import Constant
 from provisioner.model.load import Card, Degrees, Load, Usage
 from provisioner.model.plan import Decision, Rejected
 from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass
 from provisioner.planning import kv
-from provisioner.planning.amounts import size, whole_number
+from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Scene
+from provisioner.planning.given import number, offloaded, share
 from provisioner.planning.layouts import Layout
 from provisioner.planning.stock import Subject
 
@@ -39,6 +39,11 @@ SEQUENCES = ("max-num-seqs", "max-running-requests")
 BATCHED = ("max-num-batched-tokens", "chunked-prefill-size")
 SHARES = ("gpu-memory-utilization", "mem-fraction-static")
 CACHE = "kv-cache-dtype"
+CACHE_BYTES = "kv-cache-memory-bytes"
+GRAPHS = ("max-cudagraph-capture-size", "cuda-graph-max-bs-decode")
+WITHOUT_GRAPHS = {"enforce-eager": "true", "cuda-graph-backend-decode": "disabled"}
+COMPUTES = {"half": "fp16", "float16": "fp16", "bfloat16": "bf16"}
+"""Values of `dtype` and the precision that they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ class Dials:
     batched_tokens: int
     utilization: float | None
     eager: bool
+    largest_graph: int | None
+    cache_bytes: int | None
+    offloaded_bytes: int
     constants: Mapping[str, tuple[Constant, ...]]
 
 
@@ -63,20 +71,23 @@ def dials_of(engine: Engine, scene: Scene, subject: Subject, card: Card) -> Dial
     options = scene.wish.options
     entry = scene.catalog.engine(engine.name)
     precision, version, because = _computes_in(engine, scene, subject, card)
-    asked = _number(options, SEQUENCES)
-    batched = _number(options, BATCHED)
+    asked = number(options, SEQUENCES)
+    batched = number(options, BATCHED)
     found = pick(entry.constants, "batched_tokens", version, card, Degrees())
     return Dials(
         precision=precision,
         version=version,
         because_version=because,
         cache_type=options.get(CACHE, "auto"),
-        block=_number(options, ("block-size", "page-size")) or kv.BLOCK,
+        block=number(options, ("block-size", "page-size")) or kv.BLOCK,
         sequences=asked or 1,
         asked_sequences=asked,
         batched_tokens=batched or int(found.value),
-        utilization=_share(options),
-        eager=options.get("enforce-eager", options.get("disable-cuda-graph", "false")).lower() == "true",
+        utilization=share(options, SHARES),
+        eager=any(options.get(flag, "").lower() == value for flag, value in WITHOUT_GRAPHS.items()),
+        largest_graph=number(options, GRAPHS),
+        cache_bytes=number(options, (CACHE_BYTES,)),
+        offloaded_bytes=offloaded(options),
         constants=entry.constants,
     )
 
@@ -85,8 +96,8 @@ def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> 
     key = (
         "computes in",
         engine.name,
-        subject.id,
-        subject.precision,
+        mark(subject),
+        scene.wish.options.get("dtype"),
         card.vendor,
         card.name,
         card.architecture,
@@ -98,6 +109,21 @@ def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> 
     return cast("tuple[str, str, str]", kept[key])
 
 
+def mark(subject: Subject) -> tuple[object, ...]:
+    """What tells these weights from others of the same name: their shape, their precision and their files."""
+    return subject.id, subject.precision, subject.weights_bytes, subject.geometry, subject.group, subject.files
+
+
+def _precisions(scene: Scene, subject: Subject) -> tuple[str, ...]:
+    """What it may be computed in, in the order of preference: as the operator said, else as the files have it."""
+    asked = COMPUTES.get(scene.wish.options.get("dtype", ""))
+    if subject.precision not in COMPUTES.values():
+        return (subject.precision,)
+    return (
+        (asked,) if asked else tuple(dict.fromkeys((subject.precision, HALF.get(subject.precision, subject.precision))))
+    )
+
+
 def _newest_that_runs(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
     """Precision and version: today's where it runs, else half precision, else the newest release that still runs here."""
     known = scene.catalog.engine(engine.name).releases
@@ -105,13 +131,13 @@ def _newest_that_runs(engine: Engine, scene: Scene, subject: Subject, card: Card
     newest = releases[0][0] if releases else ""
     first = ""
     for version in (release for release, _ in releases) if releases else ("",):
-        for precision in dict.fromkeys((subject.precision, HALF.get(subject.precision, subject.precision))):
+        for precision in _precisions(scene, subject):
             why = engine.refuses(bare_load(engine, scene, subject, card, precision, version))
             if not why:
                 told = "" if version == newest else f"the newest that runs on {card.name}: {first}"
                 return precision, version, told
             first = first or why
-    return subject.precision, newest, ""
+    return _precisions(scene, subject)[0], newest, ""
 
 
 def bare_load(engine: Engine, scene: Scene, subject: Subject, card: Card, precision: str, version: str) -> Load:
@@ -123,32 +149,9 @@ def bare_load(engine: Engine, scene: Scene, subject: Subject, card: Card, precis
     )  # fmt: skip
 
 
-def _number(options: Mapping[str, str], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        if name in options:
-            try:
-                return whole_number(options[name])
-            except ValueError as error:
-                raise BadInput(f"engine.{name}: {error}", fix=f"`--set engine.{name}=64`, for example") from None
-    return None
-
-
-def _share(options: Mapping[str, str]) -> float | None:
-    for name in SHARES:
-        if name in options:
-            try:
-                share = float(options[name])
-            except ValueError:
-                share = 0.0
-            if not 0 < share <= 1:
-                raise BadInput(f"engine.{name} is `{options[name]}`", fix=f"`--set engine.{name}=0.9`, for example")
-            return share
-    return None
-
-
 def asked_degrees(options: Mapping[str, str]) -> Degrees:
     """Those that the operator fixed; the others are 1."""
-    found = {name: _number(options, (flag,)) or 1 for flag, name in DEGREES.items() if flag in options}
+    found = {name: number(options, (flag,)) or 1 for flag, name in DEGREES.items() if flag in options}
     if OF_ALL_RANKS in options and found["tensor"] % found.get("data", 1) == 0:
         found["tensor"] //= found.get("data", 1)
     return Degrees(
@@ -160,7 +163,7 @@ def asked_degrees(options: Mapping[str, str]) -> Degrees:
 def not_as_asked(degrees: Degrees, options: Mapping[str, str]) -> str:
     """Whether a degree that the operator fixed is another one here."""
     for flag, name in DEGREES.items():
-        if flag in options and _said(flag, name, degrees) != _number(options, (flag,)):
+        if flag in options and _said(flag, name, degrees) != number(options, (flag,)):
             return f"engine.{flag} is set to {options[flag]}"
     return ""
 
@@ -183,16 +186,23 @@ def sequences(dials: Dials, card: Card, degrees: Degrees, slots: int) -> Iterato
     yield least
 
 
-def fitted_share(card: Card, usage: Usage) -> float | None:
-    """What is free, where somebody else holds so much of the device that the engine's own share is not; else None."""
+def fitted_share(load: Load, usage: Usage) -> float | None:
+    """What is free, where somebody else holds so much of the device that the engine's own share is not; else None.
+
+    Whoever tells the engine how large its cache is has told it no share: it still starts only where its usual one is free.
+    """
+    card, claimed = load.card, usage.budget.bytes
+    if load.cache_bytes is not None:
+        row = pick(load.constants, "utilization", load.version, card, load.degrees)
+        claimed = int(card.total_bytes * row.value) + 1
     free = card.free_bytes - (0 if usage.graphs_inside else usage.graphs.bytes)
-    if free >= usage.budget.bytes:
+    if free >= claimed:
         return None
     return max(0.01, int((free / card.total_bytes - SPARE) * 100) / 100)
 
 
 def options_of(
-    scene: Scene, engine: Engine, layout: Layout, load: Load, dials: Dials
+    scene: Scene, engine: Engine, layout: Layout, load: Load, usage: Usage, dials: Dials
 ) -> tuple[Mapping[str, str], tuple[Decision, ...]]:
     """The engine's flags as far as they differ from what it would do by itself, and why."""
     names = engine.options
@@ -203,21 +213,25 @@ def options_of(
         **({"ep-size": str(cut.tensor * cut.data)} if cut.expert else {}),
         **{flag: str(load.sequences) for flag in SEQUENCES},
         **{flag: str(load.batched_tokens) for flag in BATCHED},
+        **(dict.fromkeys(GRAPHS, str(usage.largest_graph)) if usage.largest_graph else {}),
         **({"dtype": "half"} if dials.precision == "fp16" else {}),
         **(dict.fromkeys(SHARES, f"{load.utilization:g}") if load.utilization else {}),
         **({CACHE: dials.cache_type} if dials.cache_type != "auto" else {}),
     }
     options = {flag: value for flag, value in wanted.items() if flag in names}
-    return {**options, **scene.wish.options}, _decisions(scene, engine, layout, load, dials)
+    return {**options, **scene.wish.options}, _decisions(scene, engine, layout, load, usage, dials)
 
 
-def _decisions(scene: Scene, engine: Engine, layout: Layout, load: Load, dials: Dials) -> tuple[Decision, ...]:
+def _decisions(
+    scene: Scene, engine: Engine, layout: Layout, load: Load, usage: Usage, dials: Dials
+) -> tuple[Decision, ...]:
     usual = int(pick(dials.constants, "sequences", dials.version, load.card, layout.degrees).value)
     tuned = load.sequences < usual and not dials.asked_sequences
     because = "asked for" if dials.asked_sequences else "the engine's own number for this card"
     rejected = (Rejected(str(usual), "the sampler's tables for so many requests leave too little for the cache"),)
     found = [Decision("requests at a time", str(load.sequences), "fewer leave more room for the cache" if tuned else because,
                       rejected if tuned else ())]  # fmt: skip
+    found.extend(_graphs(load, usage, dials))
     if dials.because_version:
         found.append(Decision("engine version", f"{engine.title} {dials.version}", dials.because_version))
     if dials.precision == "fp16":
@@ -225,6 +239,17 @@ def _decisions(scene: Scene, engine: Engine, layout: Layout, load: Load, dials: 
     if load.utilization and not dials.utilization:
         found.append(Decision("share of the device", f"{load.utilization:.0%}", _tenants(scene, layout)))
     return tuple(found)
+
+
+def _graphs(load: Load, usage: Usage, dials: Dials) -> Iterator[Decision]:
+    """For which batches kernels are recorded, and where the memory for it comes from."""
+    if load.eager:
+        yield Decision("graphs", "none", "asked for: every step starts its kernels one by one, which is slower")
+    elif usage.largest_graph:
+        held = f"{size(usage.graphs.bytes)} {'inside' if usage.graphs_inside else 'outside'} the engine's share"
+        where = held if usage.graphs.bytes else usage.graphs.basis
+        why = "asked for" if dials.largest_graph else "what the requests at a time ask for"
+        yield Decision("graphs", f"batches up to {usage.largest_graph}", f"{why}; {where}")
 
 
 def _tenants(scene: Scene, layout: Layout) -> str:

@@ -36,4 +36,5 @@ def from_folder(model: str, shelf: Shelf) -> Subject | str:
         source="its own config.json and the headers of its weights",
         origin=f"offered by {folder.source}" if folder.source else "files of this machine",
         format="safetensors",
+        group=config.group,
     )

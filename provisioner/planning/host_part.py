@@ -18,15 +18,18 @@ def copies_beside(room: Room | Unknown, ranks: int) -> int:
     return 0 if isinstance(room, Unknown) else room.budget_bytes // _needed(1, ranks)
 
 
-def with_host(fitting: Fit, room: Room | Unknown, copies: int) -> Fit:
-    """What was laid on the devices of one node, and its host beside them; devices that are short come before it."""
+def with_host(fitting: Fit, room: Room | Unknown, copies: int, weights: int = 0) -> Fit:
+    """What was laid on the devices of one node, and its host beside them; devices that are short come before it.
+
+    `weights` are those that all ranks of the node leave to the host.
+    """
     if isinstance(room, Unknown):
         return replace(
             fitting, missing_bytes=0, missing_on="host", problem=f"the host's memory is unknown: {room.reason}"
         )
     needed = _needed(copies, len(fitting.budgets))
-    free = room.budget_bytes - needed
-    host = DeviceBudget("host", room.total_bytes, room.budget_bytes, 0, 0, 0, needed, free, room.basis)
+    free = room.budget_bytes - needed - weights
+    host = DeviceBudget("host", room.total_bytes, room.budget_bytes, weights, 0, 0, needed, free, room.basis)
     beside = replace(fitting, budgets=(*fitting.budgets, host))
     if free >= 0:
         return beside

@@ -2,6 +2,7 @@
 
 from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
+from provisioner.model.plan import DeviceBudget
 from provisioner.model.record import dataclass, replace
 from provisioner.planning import kv
 from provisioner.planning.amounts import size
@@ -36,6 +37,8 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
     expected = usage.budget.bytes - load.weights_bytes - sum(part.bytes for part in inside)
     low = usage.budget.low - load.weights_bytes - sum(part.high for part in inside)
     high = usage.budget.high - load.weights_bytes - sum(part.low for part in inside)
+    if load.cache_bytes is not None:
+        expected = low = high = load.cache_bytes
     counts = [_tokens(load, each, dtype, block) for each in (expected, low, high)]
     needed = request_bytes(load, dtype, block)
     outside = 0 if usage.graphs_inside else usage.graphs.bytes
@@ -112,10 +115,14 @@ def _verdict(load: Load, usage: Usage, expected: int, needed: int, free: int) ->
 
 
 def _sum(load: Load, usage: Usage) -> str:
+    """What takes nothing of the share is not a part of it; of activations, which nothing runs without, it is said where they are."""
     parts = {"weights": load.weights_bytes, "activations": usage.activation.bytes, "runtime": usage.runtime.bytes}
     if usage.graphs_inside:
         parts["graphs"] = usage.graphs.bytes
-    return " + ".join(f"{name} {size(amount)}" for name, amount in parts.items())
+    told = " + ".join(f"{name} {size(amount)}" for name, amount in parts.items() if amount)
+    return told if usage.activation.bytes or not usage.activation.basis else (
+        f"{told} (activations and graphs are {usage.activation.basis})"
+    )  # fmt: skip
 
 
 def _binding(load: Load, usage: Usage, needed: int) -> str:
@@ -132,3 +139,16 @@ def _binding(load: Load, usage: Usage, needed: int) -> str:
 def tightest(pools: list[Pool]) -> Pool:
     """The stage that sets the pool of a pipeline: the one that does not start, else the one with the fewest tokens."""
     return min(pools, key=lambda one: (not one.problem, one.tokens))
+
+
+def device_budget(device: str, load: Load, usage: Usage, found: Pool, short: int) -> DeviceBudget:
+    """The engine fills its share with cache, so nothing of it is left over; what is short stands below zero."""
+    overhead = usage.runtime.bytes + (usage.graphs.bytes if usage.graphs_inside else 0)
+    used = load.weights_bytes + usage.activation.bytes + overhead
+    cache = usage.budget.bytes - used + short
+    uncertain = max(found.kv_bytes - found.low_bytes, found.high_bytes - found.kv_bytes)
+    basis = f"{usage.budget.basis}; {usage.activation.basis}; {usage.runtime.basis}; {usage.graphs.basis}"
+    return DeviceBudget(
+        device, load.card.total_bytes, usage.budget.bytes, load.weights_bytes, cache, usage.activation.bytes, overhead,
+        -short, basis, uncertain,
+    )  # fmt: skip

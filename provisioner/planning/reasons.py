@@ -10,6 +10,7 @@ from provisioner.planning.host_part import copies_beside
 from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.layouts import Layout
 from provisioner.planning.mixed import kinds_of, not_joined
+from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
 
 
@@ -141,6 +142,7 @@ def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
         *_assumed(scene),
         *_another_name(scene, attempt),
         *_image(scene, attempt),
+        *without_address(attempt, scene),
         *_only_planned(scene, attempt),
     )
 

@@ -6,7 +6,6 @@ from typing import cast
 
 from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Card, Degrees, Load, Usage
-from provisioner.model.plan import DeviceBudget
 from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import Profile, Rung
@@ -19,10 +18,12 @@ from provisioner.planning.devices import card_of, link_of
 from provisioner.planning.estimate import of_served, speed_of
 from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
 from provisioner.planning.folders import from_folder
+from provisioner.planning.given import offloaded
 from provisioner.planning.host_part import copies_beside, with_host
 from provisioner.planning.layouts import Layout, Site, apart, layouts
 from provisioner.planning.layouts import key as site_key
-from provisioner.planning.pool import Pool, pool, tightest
+from provisioner.planning.methods import contradicted
+from provisioner.planning.pool import Pool, cache_type, device_budget, pool, tightest
 from provisioner.planning.stock import Subject
 
 BEYOND = 1.1
@@ -48,16 +49,17 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     cards = tuple(card for card in scene.ground.cards if card.vendor in engine.vendors)
     if not cards:
         return replace(empty, problem=_no_card(scene, engine))
-    subject = _subject(scene, profile, rung)
+    subject = subject_of(scene, profile, rung)
     if isinstance(subject, str):
         return replace(empty, problem=subject)
     if stock.is_path(profile.model):
         longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
         rung = replace(rung, precision=subject.precision, context=longest)
-    problem = stock.beyond_training(rung, subject)
+    problem = contradicted(scene, profile, engine, subject) or stock.beyond_training(rung, subject)
     if problem:
         return replace(empty, subject=subject, problem=problem)
-    if scene.terse and subject.weights_bytes > BEYOND * _all_memory(cards, scene.facts.nodes):
+    held = subject.weights_bytes - offloaded(scene.wish.options) * len(cards) * scene.facts.nodes
+    if scene.terse and held > BEYOND * _all_memory(cards, scene.facts.nodes):
         return replace(empty, subject=subject, problem="the weights alone are more than all devices hold")
     asked = Asked(scene, profile, rung, engine, subject, slots)
     nearest = None
@@ -75,7 +77,7 @@ def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
     return nodes * sum(card.memory_bytes for card in cards if not isinstance(card.memory_bytes, Unknown))
 
 
-def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
+def subject_of(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
     if not stock.is_path(profile.model):
         return stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
     subject = from_folder(profile.model, scene.shelf)
@@ -107,7 +109,7 @@ def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
     hopeless: list[tuple[int, Layout, Dials]] = []
     for layout, dials in _layouts(asked, site):
         card = card_of(asked.scene.catalog, layout.card)
-        over = max(_weights(asked, layout.degrees)) - card.total_bytes
+        over = max(_weights(asked, layout.degrees)) - dials.offloaded_bytes - card.total_bytes
         if over > 0:
             hopeless.append((over, layout, dials))
         else:
@@ -154,8 +156,8 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
 
 def _cutting(asked: Asked, card: Card, dials: Dials) -> tuple[object, ...]:
     """What decides which cuts an engine refuses; free memory, contexts and requests do not."""
-    return (asked.engine.name, asked.subject.id, dials.precision, dials.version, dials.eager, card.name, card.architecture,
-            card.total_bytes)  # fmt: skip
+    return (asked.engine.name, flags.mark(asked.subject), dials.precision, dials.version, dials.eager, dials.cache_type,
+            card.name, card.architecture, card.total_bytes)  # fmt: skip
 
 
 def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
@@ -188,7 +190,7 @@ def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) ->
 def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
     """Of a rank of each stage."""
     subject, kept = asked.subject, asked.scene.lasting
-    key = ("weights", subject.id, subject.precision, degrees)
+    key = ("weights", flags.mark(subject), degrees)
     if key not in kept:
         kept[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
     return cast("tuple[int, ...]", kept[key])
@@ -214,13 +216,15 @@ def _why_none(asked: Asked, part: Site, site: Site) -> str:
 def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int) -> Load:
     """One rank of this stage."""
     subject = asked.subject
-    return Load(
+    weights = _weights(asked, degrees)[stage]
+    beside = min(weights, dials.offloaded_bytes)
+    load = Load(
         geometry=subject.geometry,
         precision=dials.precision,
         degrees=degrees,
         card=card,
-        weights_bytes=_weights(asked, degrees)[stage],
-        kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, dials.cache_type),
+        weights_bytes=weights - beside,
+        kv_bytes_per_token=0,
         context=asked.rung.context,
         sequences=dials.sequences,
         batched_tokens=dials.batched_tokens,
@@ -228,8 +232,15 @@ def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int) 
         eager=dials.eager,
         utilization=dials.utilization,
         stage=stage,
+        cache_type=dials.cache_type,
+        group=subject.group,
+        largest_graph=dials.largest_graph,
+        cache_bytes=dials.cache_bytes,
+        offloaded_bytes=beside,
         constants=dials.constants,
     )
+    kept_as = cache_type(dials.cache_type, load)
+    return replace(load, kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, kept_as))
 
 
 def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
@@ -238,7 +249,7 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     for stage in range(layout.degrees.pipeline):
         load = _load(asked, layout.degrees, card, dials, stage)
         usage = _usage(asked, load)
-        fitted = None if dials.utilization else flags.fitted_share(card, usage)
+        fitted = None if dials.utilization else flags.fitted_share(load, usage)
         if fitted is not None:
             load = replace(load, utilization=fitted)
             usage = _usage(asked, load)
@@ -246,11 +257,11 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     found = tightest([one for one, _, _ in tried])
     load, usage = next((load, usage) for one, load, usage in tried if one is found)
     short, problem = _shortfall(asked, layout, found)
-    budgets = tuple(_budget(device, load, usage, found, short) for device in layout.devices)
+    budgets = tuple(device_budget(device, load, usage, found, short) for device in layout.devices)
     problem = f"{found.binding or 'KV cache'} on {budgets[0].device}: {problem}" if problem else ""
     laid = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
-    fitting = with_host(laid, asked.scene.ground.host, len(layout.copies))
-    served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, dials))
+    fitting = with_host(laid, asked.scene.ground.host, len(layout.copies), load.offloaded_bytes * len(layout.devices))
+    served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, usage, dials))
     parts = () if fitting.problem else learning.served(
         asked.engine, load, _told(asked.engine, load), found.kv_bytes, asked.scene.learned
     )  # fmt: skip
@@ -282,16 +293,3 @@ def _shortfall(asked: Asked, layout: Layout, found: Pool) -> tuple[int, str]:
         f"{each} requests of {asked.rung.context} tokens need {size(found.needed_bytes * each)} of cache, "
         f"{size(found.kv_bytes)} are left for {found.tokens} tokens"
     )
-
-
-def _budget(device: str, load: Load, usage: Usage, found: Pool, short: int) -> DeviceBudget:
-    """The engine fills its share with cache, so nothing of it is left over; what is short stands below zero."""
-    overhead = usage.runtime.bytes + (usage.graphs.bytes if usage.graphs_inside else 0)
-    used = load.weights_bytes + usage.activation.bytes + overhead
-    cache = usage.budget.bytes - used + short
-    uncertain = max(found.kv_bytes - found.low_bytes, found.high_bytes - found.kv_bytes)
-    basis = f"{usage.budget.basis}; {usage.activation.basis}; {usage.runtime.basis}; {usage.graphs.basis}"
-    return DeviceBudget(
-        device, load.card.total_bytes, usage.budget.bytes, load.weights_bytes, cache, usage.activation.bytes, overhead,
-        -short, basis, uncertain,
-    )  # fmt: skip

@@ -14,18 +14,16 @@ from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.contained import held_image, inside, is_contained
 from provisioner.planning.cores import cpu_list
-from provisioner.planning.fabric import numa_of, rendezvous
+from provisioner.planning.fabric import numa_of
 from provisioner.planning.images import Chosen, choose_image
 from provisioner.planning.layouts import Layout
 from provisioner.planning.options import decisions_of_threads, options_of
 from provisioner.planning.patience import first_token_seconds, ready_seconds
+from provisioner.planning.ranks import first_node, meeting, meeting_decisions, numa_decision, numa_options
 from provisioner.planning.settings import LAST_PORT, PORT
 from provisioner.planning.stock import Subject
 
 NAME = "llm"
-
-MEETS_AT = ("master-addr", "dist-init-addr")
-"""Flags of engines for the address of the first of several nodes."""
 
 
 def services_of(attempt: Attempt, scene: Scene, place: Place) -> tuple[Service, ...]:
@@ -77,9 +75,15 @@ def _on_devices(
     cards = tuple(_card(scene.facts, name) for name in devices)
     served = attempt.served
     nodes = served.load.degrees.nodes if served else 1
-    ranks = {"nnodes": str(nodes), "node-rank": str(rank)} if nodes > 1 else {}
+    ranks = {
+        "nnodes": str(nodes),
+        "node-rank": str(rank),
+        **first_node(attempt.engine, scene.facts, service.node - rank),
+    }
+    ranks = ranks if nodes > 1 else {}
+    near = numa_options(attempt, cards, scene)
     alone = {"headless": "true"} if rank and "headless" in attempt.engine.options else {}
-    options = {**(served.options if served else {}), **ranks, **alone, **scene.wish.options}
+    options = {**(served.options if served else {}), **near, **ranks, **alone, **scene.wish.options}
     nodes_of_memory, cpus = _beside(cards, scene.facts)
     service = replace(
         service,
@@ -88,7 +92,7 @@ def _on_devices(
         image=image_of(attempt, scene).name,
         numa_nodes=nodes_of_memory,
         cpus=scene.wish.cpus or cpus or service.cpus,
-        env=_meeting(scene.facts) if nodes > 1 else {},
+        env=meeting(scene.facts) if nodes > 1 else {},
     )
     return _complete(service, attempt.engine, cards, scene, place)
 
@@ -102,12 +106,6 @@ def _beside(cards: tuple[Accelerator, ...], facts: HostFacts) -> tuple[str | Non
     if not cpus or any(one.node is None or one.cpus is None for one in found):
         return None, None
     return to_list(frozenset(one.node for one in found if one.node is not None)), to_list(cpus)
-
-
-def _meeting(facts: HostFacts) -> Mapping[str, str]:
-    """The interface on which nodes find each other, and on which their ranks exchange what they compute."""
-    interface = rendezvous(facts.network, facts.rdma).interface
-    return {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface} if interface else {}
 
 
 def image_of(attempt: Attempt, scene: Scene) -> Chosen:
@@ -226,32 +224,15 @@ def memory_limit(attempt: Attempt) -> int:
     return min(limit, sum(budget.budget_bytes for budget in budgets) // copies // MIB * MIB)
 
 
-def _near(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:
+def _near(service: Service, attempt: Attempt, scene: Scene) -> Iterator[Decision]:
     """Where the service's processors and its meeting place are, beside its devices."""
     layout = attempt.served.layout if attempt.served else None
     if layout is None:
-        return ()
+        return
     devices = tuple(device for stage in layout.copies[0] for device in stage)
-    why = dict.fromkeys(
-        one.because for one in numa_of(tuple(_card(scene.facts, name) for name in devices), scene.facts.numa)
-    )
-    numa = Decision(
-        "NUMA", f"nodes {service.numa_nodes}" if service.numa_nodes else "left to the kernel", "; ".join(why)
-    )
-    if layout.degrees.nodes == 1:
-        return (numa,)
-    meeting = rendezvous(scene.facts.network, scene.facts.rdma)
-    met = Decision("nodes meet on", meeting.interface or "not known", meeting.because)
-    return numa, met, *_first_node(service, attempt.engine)
-
-
-def _first_node(service: Service, engine: Engine) -> Iterator[Decision]:
-    """Nodes are planned as machines alike, without addresses; the command lines are whole once the first one's is set."""
-    for flag in MEETS_AT:
-        if flag in engine.options:
-            because = f"nodes are planned without names: `--set engine.{flag}=ADDRESS` puts it into every command line"
-            known = service.options.get(flag)
-            yield Decision("address of the first node", known or "to be set", "set by name" if known else because)
+    yield numa_decision(service, tuple(_card(scene.facts, name) for name in devices), scene.facts)
+    if layout.degrees.nodes > 1:
+        yield from meeting_decisions(service, attempt.engine, scene)
 
 
 def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Decision, ...]:

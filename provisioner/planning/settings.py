@@ -83,6 +83,10 @@ def wish_of(spec: Spec) -> Wish:
     known, options, beside = _sorted_out(spec.settings, engines)
     if spec.engine is not None:
         options = _alike(options, engines[0])
+    if options:
+        from provisioner.planning.given import insist  # Few set an engine's flags.
+
+        insist(options, engines)
     published = spec.target == CONTAINERS
     host, port = _listen(None if published else spec.listen)
     gateway_host, gateway_port = _published(spec.listen if published else None)

@@ -2,6 +2,7 @@
 
 from provisioner.model.catalog import Checkpoint, Geometry, GgufOffer, ModelEntry
 from provisioner.model.facts import Unknown
+from provisioner.model.load import GROUP
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import Rung
@@ -29,6 +30,8 @@ class Subject:
     origin: str
     """Where the files come from, in words."""
     format: str = "gguf"
+    group: int = GROUP
+    """Values that share a scale, in a quantization by groups; 0 where a whole column does."""
 
 
 def is_path(model: str) -> bool:
@@ -107,6 +110,7 @@ def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
         source=source,
         origin=origin,
         format="safetensors",
+        group=found.group or GROUP,
     )
 
 

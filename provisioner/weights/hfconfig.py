@@ -152,6 +152,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         index_layers=index.layers,
         draft_layers=draft,
         draft_tables=draft > 0 and model_type in DRAFT_TABLES,
+        unreplicated_heads=model_type == "gpt_oss",
         norms=4 if fields.flag("new_decoder_architecture") else NORMS.get(model_type, 2),
     )
 

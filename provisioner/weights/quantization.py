@@ -7,6 +7,7 @@ as in vllm-project/compressed-tensors, `src/compressed_tensors/quantization/quan
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from provisioner.model.load import GROUP
 from provisioner.weights.fields import Fields, shown
 
 PLAIN = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32"}
@@ -62,14 +63,21 @@ def _fp8(block: tuple[object, ...] | None) -> Precision:
 
 def _grouped(method: str, config: Fields) -> Precision:
     bits = config.count("bits", "w_bit", "wbits")
-    size = config.value("group_size", "q_group_size")
-    group = size if isinstance(size, int) and size > 0 else 0
+    group = _group(config)
     name = "awq" if method.startswith("awq") else "gptq" if method.startswith("gptq") else "w4a16"
     if bits == 4:
         return Precision(name, group)
     if bits == 8 and name != "awq":
         return Precision("gptq_int8", group)
     raise ValueError(f"its weights are {name} with {bits or 'unnamed'} bits; engines have kernels for 4 and 8: {TAKE}")
+
+
+def _group(config: Fields) -> int:
+    """Tools that do not write it use their default; -1 stands for a whole column, which is 0 here."""
+    size = config.value("group_size", "q_group_size")
+    if not isinstance(size, int) or isinstance(size, bool):
+        return GROUP
+    return max(0, size)
 
 
 def _compressed(config: Fields) -> Precision:

@@ -4,9 +4,13 @@ import json
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from provisioner.model.facts import Answers, Unknown
 from provisioner.world.patience import Overdue, call
+
+if TYPE_CHECKING:
+    import socket
 
 ACCELERATORS = ("davinci", "hycu", "kfd", "mkfd", "mxcd", "xpu")
 """How the names of accelerators in /dev begin: Ascend, Hygon, AMD, MetaX, Kunlunxin."""
@@ -71,6 +75,30 @@ def _nodes() -> Json:
     except OSError:
         names = []
     return {"system": os.uname().sysname, "names": [*sorted(name for name in names if name.startswith(ACCELERATORS))]}
+
+
+GET_ADDRESS = 0x8915
+"""SIOCGIFADDR of linux/sockios.h: the first IPv4 address of an interface."""
+
+
+def _addresses() -> Json:
+    """IPv4 addresses by interface, of those that have one."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        found = {name: _address(asked, name) for _, name in socket.if_nameindex()}
+    return {name: address for name, address in found.items() if address}
+
+
+def _address(asked: "socket.socket", name: str) -> str | None:
+    import socket
+    from fcntl import ioctl
+
+    request = name.encode()[:15].ljust(40, b"\0")
+    try:
+        return socket.inet_ntoa(ioctl(asked.fileno(), GET_ADDRESS, request)[20:24])
+    except OSError:
+        return None
 
 
 def _clock() -> Json:
@@ -140,4 +168,5 @@ TOPICS = {
     "user": _user,
     "runtime": _runtime,
     "memory_devices": _memory_devices,
+    "addresses": _addresses,
 }

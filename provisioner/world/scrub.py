@@ -1,4 +1,4 @@
-"""What a recording must not hold: serials, MAC addresses, UUIDs, user names, host names; each gets a stable stand-in."""
+"""What a recording must not hold: serials, MAC and IP addresses, UUIDs, user names, host names; each gets a stable stand-in."""
 
 import json
 import re
@@ -84,6 +84,9 @@ class Scrubber:
             return Unknown(self.name(text.reason))
         if topic == "uname":
             return json.dumps(json.loads(text) | {"node": "machine"})
+        if topic == "addresses":
+            names = json.loads(text)
+            return json.dumps({self.name(name): f"192.0.2.{n % 254 + 1}" for n, name in enumerate(names)})
         return self.name(text)
 
     def tool(self, _command: str, text: str | Unknown) -> str | Unknown:

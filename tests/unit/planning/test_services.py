@@ -73,7 +73,7 @@ def test_further_nodes_name_their_cards_by_number_and_need_the_first_one_s_addre
     assert there.devices == tuple(map(str, range(8)))
     assert there.env["CUDA_VISIBLE_DEVICES"] == "0,1,2,3,4,5,6,7"
     (told,) = [one for one in made.decisions if one.subject == "address of the first node"]
-    assert (told.choice, "`--set engine.master-addr=ADDRESS`" in told.because) == ("to be set", True)
+    assert (told.choice, "`--set engine.master-addr=ADDRESS`" in told.because) == ("first-node.invalid", True)
 
 
 def test_processors_beside_a_card_are_those_that_we_may_use() -> None:
