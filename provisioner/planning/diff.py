@@ -90,7 +90,7 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
 
 
 def _links(standing: Standing, release: Release, place: Place) -> tuple[LinkFile, ...]:
-    folders = dict.fromkeys(os.path.dirname(service.model_path) for service in release.services)
+    folders = dict.fromkeys(service.model_folder for service in release.services)
     pairs = ((file, f"{folder}/{file.name}") for folder in folders for file in release.weights)
     return tuple(
         LinkFile(place.blob(file.sha256), path) for file, path in pairs if file.sha256 and path not in standing.links

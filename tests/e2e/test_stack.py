@@ -1,0 +1,120 @@
+"""The whole stack on a real container engine: brought up, proved, hurt, healed and taken down."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.world import containers
+from tests.e2e.stack import Stack, docker
+from tools import images
+
+pytestmark = [pytest.mark.needs("compose", "llamacpp"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    planned = ("--profile", "demo", "--set", f"image={images.image('llamacpp')}")
+    stack = Stack(str(tmp_path / "state"), planned=planned)
+    yield stack
+    stack.end()
+
+
+def engine_of(stack: Stack) -> int:
+    (one,) = (one for one in containers.running(stack.state) if one.service == "llm")
+    assert one.pid
+    return one.pid
+
+
+def test_brought_up_asked_again_and_taken_down(stack: Stack) -> None:
+    first = stack.json("up")
+    assert first["changed"] is True
+    assert set(stack.containers().values()) == {"running"}
+    before, made = stack.snapshot(), stack.of("llm")["Id"]
+    again = stack.json("up")
+    assert again["changed"] is False
+    assert (stack.of("llm")["Id"], stack.snapshot()) == (made, before)
+    assert stack.json("plan")["actions"] == []
+    assert "listening" in stack.ok("logs", "llm").stdout
+    stack.ok("down", "--purge")
+    assert stack.containers() == {}
+    assert not os.path.exists(stack.state)
+    assert stack.project not in docker("network", "ls")
+
+
+def test_nothing_secret_is_in_the_release_or_in_what_the_container_engine_shows(stack: Stack) -> None:
+    stack.ok("up")
+    shown = docker("inspect", stack.of("llm")["Id"])
+    assert stack.key not in shown
+    for folder, _, names in os.walk(f"{stack.state}/releases"):
+        assert not any(stack.key in Path(folder, name).read_text() for name in names)
+
+
+def test_a_container_has_only_what_it_needs(stack: Stack) -> None:
+    stack.ok("up")
+    host = stack.of("llm")["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert (host["CapDrop"], host["CapAdd"]) == (["ALL"], None)
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Privileged"] is False
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert {one["HostIp"] for bound in host["PortBindings"].values() for one in bound} == {"127.0.0.1"}
+    way_out = ["docker", "exec", stack.of("llm")["Id"], "sh", "-c", "exec 3<>/dev/tcp/192.0.2.1/80"]
+    assert subprocess.run(way_out, capture_output=True, timeout=60, check=False).returncode
+
+
+def test_compose_alone_starts_the_same_from_the_folder(stack: Stack) -> None:
+    stack.ok("up")
+    release = stack.json("status")["release"]
+    part = stack.of("llm")["Config"]["Labels"]["provision.part"]
+    docker("compose", "--project-name", stack.project, "down")
+    assert stack.containers() == {}
+    docker("compose", "--project-directory", f"{stack.state}/releases/{release}", "up", "--detach", "--wait")
+    assert stack.of("llm")["Config"]["Labels"]["provision.part"] == part
+    assert stack.json("up")["changed"] is False
+
+
+def test_an_engine_that_was_frozen_is_named_and_healed(stack: Stack) -> None:
+    stack.ok("up")
+    (engine,) = (
+        int(each) for each in Path(f"/proc/{engine_of(stack)}/task/{engine_of(stack)}/children").read_text().split()
+    )
+    os.kill(engine, signal.SIGSTOP)
+    checked = stack.json("check", code=1)
+    assert "not-wedged" in {finding["id"] for finding in checked["findings"]}
+    stack.ok("up")
+    assert stack.json("check")["findings"] == []
+
+
+def test_an_engine_that_dies_is_started_again_by_its_runtime(stack: Stack) -> None:
+    stack.ok("up")
+    first = engine_of(stack)
+    os.kill(first, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while stack.run("check").returncode:
+        assert time.monotonic() < deadline, stack.run("check").stdout
+    assert engine_of(stack) != first
+
+
+def test_another_release_that_does_not_come_up_gives_way_to_the_one_before(stack: Stack) -> None:
+    stack.ok("up")
+    good = stack.json("status")["release"]
+    done = stack.run("up", "--set", f"image={images.image('nginx')}")
+    assert done.returncode == 4, done.stderr
+    assert f"release {good[:12]} is back" in done.stderr
+    assert stack.json("status")["release"] == good
+    assert stack.json("check")["findings"] == []
+
+
+def test_from_containers_to_processes_and_back(stack: Stack) -> None:
+    stack.ok("up")
+    words = [stack.program, "up", "--profile", "demo", "--set", f"port={stack.port}", "--state-dir", stack.state]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert stack.containers() == {}
+    stack.ok("rollback")
+    assert stack.containers() == {"llm": "running"}
