@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, UserError
-from provisioner.model.outcome import Checked, Compared, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.outcome import (
+    BesideStatus,
+    Checked,
+    Compared,
+    Outcome,
+    Planned,
+    Removed,
+    RolledBackTo,
+    ServiceStatus,
+    Status,
+)
 from provisioner.model.plan import Finding, Observed, Plan, Report
 from provisioner.model.plugins import Place, Target, View
 from provisioner.model.progress import Progress, Silent
@@ -308,6 +318,7 @@ def status(state_dir: str) -> Status:
             services=tuple(
                 ServiceStatus(service, there.get(service.name)) for service in (plan.services if plan else ())
             ),
+            beside=tuple(BesideStatus(one, there.get(one.name)) for one in (plan.beside if plan else ())),
             unfinished=_unfinished(unfinished[0], store.last_step(unfinished[0].run)) if unfinished else None,
             holder=held,
         )

@@ -1,5 +1,6 @@
 """What a workflow hands to whoever shows it."""
 
+from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Observed, Plan, Report, Service
 from provisioner.model.record import dataclass
@@ -51,6 +52,22 @@ class ServiceStatus:
     running: Running | None
     """None when it should be there and is not."""
 
+    @property
+    def alive(self) -> bool:
+        return self.running is not None and self.running.alive
+
+
+@dataclass(frozen=True, slots=True)
+class BesideStatus:
+    """What stands beside the engines: a container, as it is planned and as it is."""
+
+    container: Container
+    running: Running | None
+
+    @property
+    def alive(self) -> bool:
+        return self.running is not None and self.running.alive
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -61,6 +78,7 @@ class Status:
     services: tuple[ServiceStatus, ...]
     unfinished: str | None = None
     """An earlier run that did not end, in one sentence; the next `up` or `down` settles it."""
+    beside: tuple[BesideStatus, ...] = ()
     holder: str | None = None
     """Who runs `provision` on this state right now."""
 

@@ -215,6 +215,11 @@ class Running:
     ports: tuple[int, ...] = ()
     """Of a container: ports of the host that lead into it."""
 
+    @property
+    def alive(self) -> bool:
+        """A container stays when its program has ended; whatever else is found runs."""
+        return not self.part or self.state.startswith("running")
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -1,7 +1,16 @@
 """What each command says as JSON; each document names its schema."""
 
 from provisioner.documents import Json, encode
-from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.outcome import (
+    BesideStatus,
+    Checked,
+    Outcome,
+    Planned,
+    Removed,
+    RolledBackTo,
+    ServiceStatus,
+    Status,
+)
 from provisioner.model.plan import Plan, Service
 from provisioner.model.release import Applied, HistoryEntry
 from provisioner.views.endpoint import base_url
@@ -72,12 +81,13 @@ def status_document(status: Status) -> dict[str, Json]:
     plan = status.plan
     return {
         "schema": "provision.status/1",
-        "healthy": None if status.release is None else all(one.running for one in status.services),
+        "healthy": None if status.release is None else all(one.alive for one in (*status.services, *status.beside)),
         "release": status.release,
         "profile": plan.profile if plan else None,
         "model": plan.model.id if plan and plan.model else None,
         "target": plan.target if plan else None,
         "services": [_service(one, plan.hostname if plan else "") for one in status.services],
+        "beside": [_beside(one) for one in status.beside],
         "unfinished": status.unfinished,
         "holder": status.holder,
     }
@@ -87,7 +97,19 @@ def _service(one: ServiceStatus, hostname: str) -> dict[str, Json]:
     running = one.running
     return {
         **endpoint(one.service, hostname),
-        "running": running is not None,
+        "running": one.alive,
+        "pid": running.pid if running else None,
+        "state": running.state if running else None,
+    }
+
+
+def _beside(one: BesideStatus) -> dict[str, Json]:
+    running, published = one.running, one.container.published
+    return {
+        "service": one.container.name,
+        "image": one.container.image,
+        "addresses": [f"{port.host}:{port.port}" for port in published],
+        "running": one.alive,
         "pid": running.pid if running else None,
         "state": running.state if running else None,
     }

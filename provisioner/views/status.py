@@ -3,7 +3,7 @@
 from time import localtime, strftime
 
 from provisioner.model.facts import Unknown
-from provisioner.model.outcome import Checked, ServiceStatus, Status
+from provisioner.model.outcome import BesideStatus, Checked, ServiceStatus, Status
 from provisioner.model.plan import Plan, ServiceObserved
 from provisioner.model.release import HistoryEntry
 from provisioner.views.endpoint import base_url
@@ -37,7 +37,7 @@ def _in_force(status: Status, look: Look) -> list[str]:
         if plan and plan.model
         else "its plan cannot be read"
     )
-    whole = bool(status.services) and all(one.running for one in status.services)
+    whole = bool(status.services) and all(one.alive for one in (*status.services, *status.beside))
     sign = look.paint(look.sign("✓", "ok"), "green") if whole else look.paint(look.sign("✗", "x"), "red")
     return wrapped(f"{sign} release {status.release[:12]}: {harmless(what)}", look.width, "", "  ")
 
@@ -48,6 +48,7 @@ def _service_lines(status: Status, look: Look) -> list[str]:
     rows = [
         ("service", "state", "process", "listens at", "serves"),
         *(_service_row(one, status.plan) for one in status.services),
+        *(_beside_row(one) for one in status.beside),
     ]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
@@ -63,6 +64,17 @@ def _service_row(one: ServiceStatus, plan: Plan) -> tuple[str, ...]:
         str(running.pid) if running and running.pid else "-",
         base_url(service, plan.hostname),
         harmless(serves),
+    )
+
+
+def _beside_row(one: BesideStatus) -> tuple[str, ...]:
+    running, container = one.running, one.container
+    return (
+        container.name,
+        STATES.get(running.state, running.state) if running else "not there",
+        str(running.pid) if running and running.pid else "-",
+        ", ".join(f"{port.host}:{port.port}" for port in container.published) or "inside only",
+        container.kind,
     )
 
 
