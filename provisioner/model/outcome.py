@@ -82,6 +82,11 @@ class Status:
     holder: str | None = None
     """Who runs `provision` on this state right now."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything that should run does."""
+        return all(one.alive for one in self.services) and all(one.alive for one in self.beside)
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -81,7 +81,7 @@ def status_document(status: Status) -> dict[str, Json]:
     plan = status.plan
     return {
         "schema": "provision.status/1",
-        "healthy": None if status.release is None else all(one.alive for one in (*status.services, *status.beside)),
+        "healthy": None if status.release is None else status.whole,
         "release": status.release,
         "profile": plan.profile if plan else None,
         "model": plan.model.id if plan and plan.model else None,

@@ -37,7 +37,7 @@ def _in_force(status: Status, look: Look) -> list[str]:
         if plan and plan.model
         else "its plan cannot be read"
     )
-    whole = bool(status.services) and all(one.alive for one in (*status.services, *status.beside))
+    whole = bool(status.services) and status.whole
     sign = look.paint(look.sign("✓", "ok"), "green") if whole else look.paint(look.sign("✗", "x"), "red")
     return wrapped(f"{sign} release {status.release[:12]}: {harmless(what)}", look.width, "", "  ")
 
