@@ -1,0 +1,98 @@
+"""A real browser on the chat page: signs in as a person does, asks, and sees the answer grow."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as NotSeen
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",
+)  # fmt: skip
+
+ANSWER = ".chat-assistant"
+"""The answer's own text; what stands around it (name, time, buttons) is not in it."""
+STOP = "button[aria-label=Stop]"
+"""Open WebUI shows it as long as an answer grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    text: str
+    states: int
+    """How often the text was seen to be longer than before: 1 for one that came in one piece."""
+
+
+@contextmanager
+def page(trust_any_certificate: bool = False, patience: float = 120) -> Iterator[Page]:
+    """A fresh browser without a profile, which waits so many seconds for what it looks for."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        try:
+            shown = browser.new_page(ignore_https_errors=trust_any_certificate)
+            shown.set_default_timeout(patience * 1000)
+            yield shown
+        finally:
+            browser.close()
+
+
+def sign_in(shown: Page, address: str, email: str, password: str) -> None:
+    shown.goto(f"{address}/auth")
+    shown.fill("input[type=email]", email)
+    shown.fill("input[type=password]", password)
+    shown.keyboard.press("Enter")
+    shown.wait_for_selector("#chat-input")
+    _close_news(shown)
+
+
+def _close_news(shown: Page) -> None:
+    """What is new in this release is shown once to each person, a moment after the page."""
+    try:
+        shown.get_by_role("dialog").get_by_role("button").last.click(timeout=5000)
+    except NotSeen:
+        return
+    shown.get_by_role("dialog").wait_for(state="hidden")
+
+
+def models(shown: Page) -> list[str]:
+    """The names that the page offers."""
+    shown.click("[id^=model-selector][id$=-button]")
+    shown.wait_for_selector("[role=option]")
+    named = [option.inner_text().splitlines()[0].strip() for option in shown.query_selector_all("[role=option]")]
+    shown.keyboard.press("Escape")
+    return named
+
+
+def choose(shown: Page, model: str) -> None:
+    shown.click("[id^=model-selector][id$=-button]")
+    shown.locator("[role=option]", has_text=model).first.click()
+
+
+def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> Answer:
+    """Send a question, and watch its answer until it is complete or was seen to grow often enough; then stop it.
+
+    A model that speaks gibberish has no reason to end before its context does.
+    """
+    before = shown.locator(ANSWER).count()
+    shown.click("#chat-input")
+    shown.keyboard.type(question)
+    shown.keyboard.press("Enter")
+    answer = shown.locator(ANSWER).nth(before)
+    answer.wait_for(timeout=patience * 1000)
+    text, states, until = "", 0, time.monotonic() + patience
+    while states < enough and (not text or shown.locator(STOP).count()):
+        if time.monotonic() > until:
+            raise AssertionError(
+                f"after {patience:.0f} s the answer is {text!r}: {shown.locator('main').inner_text()!r}"
+            )
+        seen = answer.inner_text().strip()
+        states += len(seen) > len(text)
+        text = seen
+    if shown.locator(STOP).count():
+        shown.click(STOP)
+        shown.locator(STOP).wait_for(state="hidden")
+    return Answer(answer.inner_text().strip(), states)
