@@ -9,7 +9,9 @@ from provisioner.model.plugins import Engine
 if TYPE_CHECKING:
     from provisioner.model.measured import Measured
 
-OPTIONS = ("threads", "threads-batch", "n-gpu-layers", "tensor-split", "numa", "cache-type-k", "cache-type-v")
+OPTIONS = (
+    "threads", "threads-batch", "n-gpu-layers", "n-cpu-moe", "tensor-split", "numa", "cache-type-k", "cache-type-v",
+)  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`."""
 
 

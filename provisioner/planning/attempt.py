@@ -53,6 +53,8 @@ class Attempt:
     """What the cache holds, where neither a need nor a pool tells."""
     card_experts: int = 0
     """Experts of each layer that are on the card, where all others are in host memory."""
+    weighed: tuple[Decision, ...] = ()
+    """Why a model that is on devices and in host memory is divided as it is."""
     reckoned: tuple[Reckoned, ...] = ()
     """Part by part what the memory is planned to be: what the engine says after its start is held against it."""
 

@@ -5,7 +5,7 @@ For engines that take what the model needs, layer by layer, and no more: llama.c
 
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import DeviceBudget
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import size
 from provisioner.planning.ground import Ground, Room
 from provisioner.planning.sizing import CUDA_BYTES, CUDA_HOST_BYTES, Need
@@ -25,6 +25,12 @@ class Fit:
     problem: str
     split: tuple[int, ...] = ()
     """Layers on each device, in the order of `budgets`; the output matrix counts as one."""
+    host_experts: int = 0
+    """Of so many layers, counted from the first, the experts are in host memory and all else on devices (`--n-cpu-moe`)."""
+
+    @property
+    def all_on_devices(self) -> bool:
+        return self.device_share == NOTHING_FOR_THE_HOST and not self.host_experts
 
 
 def fit(need: Need, placement: str, ground: Ground, layers: int | None = None) -> Fit:
@@ -33,13 +39,17 @@ def fit(need: Need, placement: str, ground: Ground, layers: int | None = None) -
         return Fit((), 0, 0.0, 0, "host", f"the host's memory is unknown: {ground.host.reason}")
     alone = ground.host if ground.whole_host is None or isinstance(ground.whole_host, Unknown) else ground.whole_host
     if placement == "host" or not ground.devices:
-        return _verdict((_on_host(need, alone, 0.0),), (), 0.0)
+        return verdict((_all_on_host(need, alone),), (), 0.0)
     rooms = tuple(room for _, room in ground.devices)
     if placement != "device":
         return _laid(need, ground.host, rooms, _asked(need, rooms, layers))
     fits = (_laid(need, ground.host, rooms[:count], _whole(need, layers)) for count in range(1, len(rooms) + 1))
     found = next((one for one in fits if not one.problem), None)
     return found or _laid(need, ground.host, rooms, _whole(need, layers))
+
+
+def _all_on_host(need: Need, room: Room) -> DeviceBudget:
+    return budget_of(room, need.weights_bytes, need.kv_bytes, need.activation_bytes, need.process_bytes)
 
 
 def _whole(need: Need, asked: int | None) -> int:
@@ -49,20 +59,45 @@ def _whole(need: Need, asked: int | None) -> int:
 
 def _asked(need: Need, rooms: tuple[Room, ...], asked: int | None) -> int:
     """In a split, as many layers as there is room for."""
-    return min(_whole(need, asked), sum(_capacity(need, room) for room in rooms))
+    everything = need.layers + 1
+    if _whole(need, asked) == everything <= sum(_capacities(need, rooms, everything)):
+        return everything
+    return min(_whole(need, asked), sum(_capacities(need, rooms, 0)))
 
 
-def _capacity(need: Need, room: Room) -> int:
-    usable = room.budget_bytes - need.activation_bytes - CUDA_BYTES
+def _capacities(need: Need, rooms: tuple[Room, ...], layers: int) -> tuple[int, ...]:
+    """How many layers each device can hold, where so many in all are to be on devices."""
+    copied = 0 if layers > need.layers else need.copied_bytes
+    return tuple(_capacity(need, room, 0 if at else copied) for at, room in enumerate(rooms))
+
+
+def _capacity(need: Need, room: Room, copied: int) -> int:
+    usable = room.budget_bytes - need.activation_bytes - copied - CUDA_BYTES
     return max(0, usable * (need.layers + 1) // (need.weights_bytes + need.kv_bytes))
 
 
 def _laid(need: Need, host: Room, rooms: tuple[Room, ...], layers: int) -> Fit:
-    split = spread(layers, tuple(_capacity(need, room) for room in rooms))
+    split = spread(layers, _capacities(need, rooms, layers))
     everything = need.layers + 1
-    budgets = tuple(_on_device(need, room, count / everything) for room, count in zip(rooms, split, strict=True))
     share = layers / everything
-    return _verdict((*budgets, _beside_device(need, host, share)), split, share)
+    copied = need.copied_bytes if layers < everything and split[0] else 0
+    weights, caches = _dealt(need.weights_bytes, split, everything), _dealt(need.kv_bytes, split, everything)
+    devices = tuple(
+        budget_of(room, weight, cache, need.activation_bytes + (0 if at else copied), CUDA_BYTES)
+        for at, (room, weight, cache) in enumerate(zip(rooms, weights, caches, strict=True))
+    )
+    rest = need.weights_bytes - sum(weights), need.kv_bytes - sum(caches)
+    computing = need.activation_bytes if layers < everything else 0
+    beside = budget_of(host, *rest, computing, need.process_bytes + CUDA_HOST_BYTES)
+    return verdict((*devices, beside), split, share)
+
+
+def _dealt(total: int, split: tuple[int, ...], everything: int) -> tuple[int, ...]:
+    """To each device by its layers; a byte that rounding leaves falls to the host, or to the first device where all are."""
+    each = [total * count // everything for count in split]
+    if sum(split) == everything:
+        each[0] += total - sum(each)
+    return tuple(each)
 
 
 def spread(layers: int, capacities: tuple[int, ...]) -> tuple[int, ...]:
@@ -77,32 +112,13 @@ def spread(layers: int, capacities: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def _on_host(need: Need, room: Room, share: float) -> DeviceBudget:
-    rest = 1 - share
-    return _budget(room, round(need.weights_bytes * rest), round(need.kv_bytes * rest), need.activation_bytes,
-                   need.process_bytes)  # fmt: skip
-
-
-def _on_device(need: Need, room: Room, share: float) -> DeviceBudget:
-    return _budget(room, round(need.weights_bytes * share), round(need.kv_bytes * share), need.activation_bytes,
-                   CUDA_BYTES)  # fmt: skip
-
-
-def _beside_device(need: Need, room: Room, share: float) -> DeviceBudget:
-    if share == NOTHING_FOR_THE_HOST:
-        return _budget(room, 0, 0, 0, need.process_bytes + CUDA_HOST_BYTES)
-    host = _on_host(need, room, share)
-    return _budget(room, host.weights_bytes, host.kv_cache_bytes, host.activation_bytes,
-                   host.overhead_bytes + CUDA_HOST_BYTES)  # fmt: skip
-
-
-def _budget(room: Room, weights: int, cache: int, activation: int, overhead: int) -> DeviceBudget:
+def budget_of(room: Room, weights: int, cache: int, activation: int, overhead: int) -> DeviceBudget:
     used = weights + cache + activation + overhead
     return DeviceBudget(room.device, room.total_bytes, room.budget_bytes, weights, cache, activation, overhead,
                         room.budget_bytes - used, room.basis)  # fmt: skip
 
 
-def _verdict(budgets: tuple[DeviceBudget, ...], split: tuple[int, ...], share: float) -> Fit:
+def verdict(budgets: tuple[DeviceBudget, ...], split: tuple[int, ...], share: float) -> Fit:
     worst = min(budgets, key=lambda budget: budget.free_bytes)
     if worst.free_bytes >= 0:
         return Fit(budgets, sum(split), share, 0, "", "", split)
@@ -112,7 +128,7 @@ def _verdict(budgets: tuple[DeviceBudget, ...], split: tuple[int, ...], share: f
 
 def judged(fitting: Fit, budgets: tuple[DeviceBudget, ...]) -> Fit:
     """The same layers on the same devices, with budgets that were corrected."""
-    return _verdict(budgets, fitting.split, fitting.device_share)
+    return replace(verdict(budgets, fitting.split, fitting.device_share), host_experts=fitting.host_experts)
 
 
 def _alike(one: DeviceBudget, other: DeviceBudget) -> bool:

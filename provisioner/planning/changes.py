@@ -13,6 +13,7 @@ from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.devices import entry_of
 from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
+from provisioner.planning.host_offers import experts_beside
 from provisioner.planning.kv import value_bits
 from provisioner.planning.quality import answers_in
 from provisioner.planning.stock import is_path
@@ -42,6 +43,7 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _lower_concurrency(scene, attempt),
         _weaker_precision(scene, attempt),
         _any_engine(scene),
+        experts_beside(scene, attempt),
         _host_memory(scene, attempt),
         _smaller_profile(scene, attempt.profile),
         _more_memory(scene, attempt),

@@ -83,7 +83,7 @@ def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
 
 
 def _passed_over(tried: list[Attempt]) -> tuple[Rejected, ...]:
-    return tuple(Rejected(attempt.label, attempt.problem) for attempt in tried)
+    return tuple(dict.fromkeys(Rejected(attempt.label, attempt.problem) for attempt in tried))
 
 
 def _shortfall(attempt: Attempt) -> tuple[bool, float]:

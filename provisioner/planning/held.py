@@ -1,21 +1,20 @@
 """A rung on an engine that takes what its model needs and no more, on devices, on the host, or on both: llama.cpp's kind."""
 
+from collections.abc import Iterator
+
 from provisioner.errors import BadInput
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
-from provisioner.planning import learning, sizing, speed, stock
+from provisioner.planning import learning, sizing, stock
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.budget import Fit, fit
-from provisioner.planning.cores import thread_count
-from provisioner.planning.devices import entry_of
-from provisioner.planning.expected import expect_split
 from provisioner.planning.ground import Ground, survey
-from provisioner.planning.host_speed import host_speed
-from provisioner.planning.hybrid import LAYERS, Split, load_of
-from provisioner.planning.rates import Situation, architecture_of, values_of
+from provisioner.planning.hybrid import Load, load_of
+from provisioner.planning.offload import with_copies
 from provisioner.planning.settings import Wish
+from provisioner.planning.split_speed import speed_of
 from provisioner.planning.stock import Subject
+from provisioner.planning.weighing import Way, best_of, decisions_of, out_of_place, ways_to_lay
 
 
 def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
@@ -35,13 +34,28 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         rung = replace(rung, precision=subject.precision, context=longest)
     keys, values = cache_types(scene.wish)
     need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
-    laid = fit(need, rung.placement, scene.ground, gpu_layers(scene.wish))
-    fitting, parts = learning.held(scene, engine, subject, laid)
-    rate = _speed(scene, engine, rung, subject, need, fitting)
-    problem = fitting.problem or stock.beyond_training(rung, subject)
+    load = load_of(subject.geometry, subject.weights_bytes, need.kv_bytes, subject.precision)
+    need = with_copies(need, load)
+    ways = tuple(_ways(scene, engine, rung, subject, need, load))
+    best = best_of(ways)
+    problem = out_of_place(scene.wish, subject, rung.placement) or best.fit.problem
     return replace(
-        empty, rung=rung, subject=subject, need=need, fit=fitting, speed=rate, problem=problem, reckoned=parts
+        empty,
+        rung=rung,
+        subject=subject,
+        need=need,
+        fit=best.fit,
+        speed=best.speed,
+        problem=problem or stock.beyond_training(rung, subject),
+        reckoned=best.reckoned,
+        weighed=decisions_of(best, ways, scene.wish, load),
     )
+
+
+def _ways(scene: Scene, engine: Engine, rung: Rung, subject: Subject, need: sizing.Need, load: Load) -> Iterator[Way]:
+    for laid in ways_to_lay(need, load, subject, rung.placement, scene.ground, engine, scene.wish):
+        fitting, parts = learning.held(scene, engine, subject, laid)
+        yield Way(fitting, parts, speed_of(scene, engine, subject, need, load, fitting, rung.context))
 
 
 def _without_refused(ground: Ground, engine: Engine) -> Ground:
@@ -84,44 +98,3 @@ def cache_types(wish: Wish) -> tuple[str, str]:
         if kind not in sizing.VALUE_BYTES:
             raise BadInput(f"cache type `{kind}` is not known", fix=f"one of {', '.join(sizing.VALUE_BYTES)}")
     return found
-
-
-def gpu_layers(wish: Wish) -> int | None:
-    text = wish.options.get("n-gpu-layers")
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise BadInput(f"engine.n-gpu-layers is `{text}`", fix="give a whole number of layers")
-    return int(text)
-
-
-def _speed(
-    scene: Scene, engine: Engine, rung: Rung, subject: Subject, need: sizing.Need, fitting: Fit
-) -> speed.Speed | None:
-    """On cards by the engine's own shares of their limits; on processors alone by the bandwidth of their memory."""
-    threads, _ = thread_count(scene.facts, scene.wish.threads)
-    used = [(card, layers) for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False) if layers]
-    if rung.placement == "host" or not used:
-        active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-        load = active + need.kv_bytes_per_token * rung.context / 2
-        rate, basis = speed.host_bandwidth(scene.facts, threads)
-        return speed.Speed(speed.tokens_per_second(load, rate), basis)
-    entries = tuple(entry for card, _ in used if (entry := entry_of(scene.catalog, card)))
-    if len(entries) < len(used):
-        return None
-    rows, whole = scene.catalog.speed_rows(), load_of(need, subject.geometry, subject.precision)
-    situation = Situation(engine.name, "", whole.reads.shape, subject.precision, architecture_of(entries[0]))
-    values, _ = values_of(rows, situation)
-    host = host_speed(scene.facts, threads, values)
-    budgets = [budget for budget in fitting.budgets if budget.device != "host" and budget.weights_bytes]
-    split = Split(
-        LAYERS,
-        tuple(layers for _, layers in used),
-        tuple(budget.budget_bytes - budget.free_bytes for budget in budgets),
-        need.layers + 1 - fitting.device_layers,
-        0,
-    )
-    found = expect_split(
-        rows, entries, engine.name, subject.precision, whole, split, host, rung.context, need.kv_bytes_per_token
-    )
-    return None if isinstance(found, str) else found

@@ -8,7 +8,7 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning import stock
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.budget import Fit
+from provisioner.planning.budget import Fit, budget_of
 from provisioner.planning.cores import thread_count
 from provisioner.planning.devices import entry_of
 from provisioner.planning.expected import expect_split
@@ -19,11 +19,15 @@ from provisioner.planning.rates import Situation, architecture_of, values_of
 from provisioner.planning.speed import Speed
 from provisioner.planning.stock import Subject
 
+HOST = "host"
+
 
 def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
     """On the roomiest card."""
     slots = scene.wish.concurrency or profile.concurrency
     ground = survey(scene.facts, engine.vendors, embedded=False)
+    # Whatever step the profile has for others: this engine lays each model over both.
+    rung = replace(rung, placement="split")
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=ground)
     if not ground.devices or isinstance(ground.host, Unknown):
         return replace(empty, problem=ground.why_no_device or "the host's memory is unknown")
@@ -37,14 +41,19 @@ def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     budgets = (_on_card(placement, room), _on_host(placement, ground.host))
     entry = entry_of(scene.catalog, card)
     rate = None if placement.problem or entry is None else _speed(scene, engine, subject, placement, entry, tokens)
-    worst = min(budgets, key=lambda one: one.free_bytes)
-    short = max(0, -worst.free_bytes)
-    where = worst.device if short else ""
-    problem = f"experts on {where}: {placement.problem}" if placement.problem and short else placement.problem
-    problem = problem or stock.beyond_training(rung, subject)
-    fit = Fit(budgets, subject.geometry.layers + 1, 1.0, short, where, problem, (subject.geometry.layers + 1,))
+    fit = _fit(placement, budgets, subject.geometry.layers + 1)
+    problem = fit.problem or stock.beyond_training(rung, subject)
     return replace(empty, subject=subject, fit=fit, speed=rate, problem=problem, kv_tokens=tokens,
                    card_experts=placement.split.card_experts)  # fmt: skip
+
+
+def _fit(placement: Placement, budgets: tuple[DeviceBudget, DeviceBudget], layers: int) -> Fit:
+    """Of the card and the host whichever lacks more binds; for hardware without kernels no memory would help."""
+    worst = min(budgets, key=lambda one: one.free_bytes)
+    if placement.unfit or not placement.no_room:
+        return Fit(budgets, layers, 1.0, 0, "", placement.unfit, (layers,))
+    what = "experts on host" if worst.device == HOST else f"all but experts on {worst.device}"
+    return Fit(budgets, layers, 1.0, -worst.free_bytes, worst.device, f"{what}: {placement.no_room}", (layers,))
 
 
 def _machine(facts: HostFacts, card: Accelerator, room: Room, host: Room) -> Machine:
@@ -54,21 +63,17 @@ def _machine(facts: HostFacts, card: Accelerator, room: Room, host: Room) -> Mac
         compute_capability=card.compute_capability,
         host_budget_bytes=host.budget_bytes,
         flags=facts.cpu.flags if known and isinstance(facts.cpu, Cpu) else None,
-        sockets=1 if isinstance(facts.cpu, Unknown) else max(1, facts.cpu.sockets),
     )
 
 
 def _on_card(placement: Placement, room: Room) -> DeviceBudget:
-    load, total = placement.load, placement.split.device_bytes[0]
-    weights = total - load.kv_bytes - load.device_overhead_bytes
-    return DeviceBudget(room.device, room.total_bytes, room.budget_bytes, weights, load.kv_bytes, 0,
-                        load.device_overhead_bytes, room.budget_bytes - total, room.basis)  # fmt: skip
+    cache, overhead = placement.load.kv_bytes, placement.overhead_bytes
+    weights = placement.split.device_bytes[0] - cache - overhead
+    return budget_of(room, weights, cache, 0, overhead)
 
 
 def _on_host(placement: Placement, room: Room) -> DeviceBudget:
-    total = placement.split.host_bytes
-    return DeviceBudget("host", room.total_bytes, room.budget_bytes, total - HOST_OVERHEAD_BYTES, 0, 0,
-                        HOST_OVERHEAD_BYTES, room.budget_bytes - total, room.basis)  # fmt: skip
+    return budget_of(room, placement.host_bytes - HOST_OVERHEAD_BYTES, 0, 0, HOST_OVERHEAD_BYTES)
 
 
 def _speed(

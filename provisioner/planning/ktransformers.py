@@ -5,11 +5,8 @@ from collections.abc import Collection
 from provisioner.model.catalog import Geometry
 from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB, size
-from provisioner.planning.capacity import Expected
 from provisioner.planning.checkpoints import checkpoint_bytes
-from provisioner.planning.host_speed import HostSpeed
-from provisioner.planning.hybrid import EXPERTS, Load, Split, tokens_per_second
-from provisioner.planning.rates import Span
+from provisioner.planning.hybrid import EXPERTS, Load, Split, load_of
 from provisioner.planning.roofline import reads_of
 from provisioner.planning.sizing import kv_cache_bytes
 
@@ -39,19 +36,26 @@ class Machine:
     compute_capability: str | None
     host_budget_bytes: int
     flags: Collection[str] | None
-    sockets: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where everything would go. `problem` is empty when it fits."""
+    """Where everything would go."""
 
     load: Load
     split: Split
+    host_bytes: int
+    overhead_bytes: int
+    """On the card, beside weights and cache."""
     methods: tuple[str, ...]
-    copies: int
-    """Of the experts: with memory for one on each socket, no socket reads through the other."""
-    problem: str
+    unfit: str
+    """Why this can be on no machine with such a card and such processors; empty where it can."""
+    no_room: str
+    """What lacks room; empty when it fits."""
+
+    @property
+    def problem(self) -> str:
+        return self.unfit or self.no_room
 
 
 def place(
@@ -68,14 +72,14 @@ def place(
     versions, or from a checkpoint in `card_precision`, as in kt-kernel since it serves through SGLang.
     """
     load = _load(geometry, weights_bytes, precision, context, card_precision)
-    device = load.reads.common_bytes + load.host_table_bytes + load.kv_bytes + load.device_overhead_bytes
+    overhead = SERVER_OVERHEAD_BYTES if card_precision else DEVICE_OVERHEAD_BYTES
+    device = load.reads.common_bytes + load.host_table_bytes + load.kv_bytes + overhead
     count, moved = _on_card(load, device, machine)
     host = load.reads.expert_bytes - moved + HOST_OVERHEAD_BYTES
-    split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, host, card_experts=count)
-    spare = machine.host_budget_bytes - host
-    copies = machine.sockets if spare >= (machine.sockets - 1) * load.reads.expert_bytes else 1
+    split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, card_experts=count)
     methods = tuple(name for flag, name in METHODS if machine.flags is None or flag in machine.flags)
-    return Placement(load, split, methods, copies, _unfit(machine, methods) or _no_room(load, split, machine))
+    no_room = _no_room(load, device + moved, host, machine)
+    return Placement(load, split, host, overhead, methods, _unfit(load, machine, methods), no_room)
 
 
 def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]:
@@ -89,51 +93,36 @@ def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]
 
 
 def _load(geometry: Geometry, weights_bytes: int, precision: str, context: int, card_precision: str | None) -> Load:
-    reads = reads_of(geometry, weights_bytes, precision)
-    whole, overhead = weights_bytes, DEVICE_OVERHEAD_BYTES
-    if card_precision:
-        size_on_card = checkpoint_bytes(geometry, card_precision)
-        on_card = reads_of(geometry, size_on_card, card_precision)
-        reads = replace(reads, common_bytes=on_card.common_bytes)
-        whole = size_on_card - on_card.expert_bytes + reads.expert_bytes
-        overhead = SERVER_OVERHEAD_BYTES
-    return Load(
-        reads=reads,
-        expert_layers=geometry.layers - geometry.dense_layers if geometry.experts else 0,
-        weights_bytes=whole,
-        kv_bytes=kv_cache_bytes(geometry, context, 1, "f16", "f16"),
-        activation_bytes=0,
-        device_overhead_bytes=overhead,
-        host_overhead_bytes=HOST_OVERHEAD_BYTES,
-    )
+    cache = kv_cache_bytes(geometry, context, 1, "f16", "f16")
+    load = load_of(geometry, weights_bytes, cache, precision)
+    if not card_precision:
+        return load
+    size_on_card = checkpoint_bytes(geometry, card_precision)
+    on_card = reads_of(geometry, size_on_card, card_precision)
+    reads = replace(load.reads, common_bytes=on_card.common_bytes)
+    return replace(load, reads=reads, weights_bytes=size_on_card - on_card.expert_bytes + reads.expert_bytes)
 
 
-def _unfit(machine: Machine, methods: tuple[str, ...]) -> str:
-    """Hardware that it has no kernels for."""
+def _unfit(load: Load, machine: Machine, methods: tuple[str, ...]) -> str:
+    """Hardware that it has no kernels for, and models that it does nothing for."""
     if machine.compute_capability is not None and machine.compute_capability not in CAPABILITIES:
         return f"kt-kernel has no build for compute capability {machine.compute_capability} (only {', '.join(CAPABILITIES)})"
-    return "" if methods else "the processors have neither AVX2 nor AVX-512 nor AMX"
+    if not methods:
+        return "the processors have neither AVX2 nor AVX-512 nor AMX"
+    return "" if load.expert_layers else "the model has no experts: KTransformers gains nothing over a split by layers"
 
 
-def _no_room(load: Load, split: Split, machine: Machine) -> str:
-    if not load.expert_layers:
-        return "the model has no experts: KTransformers gains nothing over a split by layers"
-    device = split.device_bytes[0]
-    if device > machine.device_budget_bytes:
-        return (
-            f"attention, shared weights and the cache need {size(device)} of one card, "
-            f"{size(machine.device_budget_bytes)} to plan with, {size(device - machine.device_budget_bytes)} short"
-        )
-    missing = split.host_bytes - machine.host_budget_bytes
-    if missing <= 0:
+def _no_room(load: Load, device_bytes: int, host_bytes: int, machine: Machine) -> str:
+    """Of the card and the host whichever lacks more."""
+    on_card, on_host = device_bytes - machine.device_budget_bytes, host_bytes - machine.host_budget_bytes
+    if max(on_card, on_host) <= 0:
         return ""
+    if on_card > on_host:
+        return (
+            f"attention, shared weights and the cache need {size(device_bytes)} of one card, "
+            f"{size(machine.device_budget_bytes)} to plan with, {size(on_card)} short"
+        )
     return (
         f"host memory must hold all experts: {size(load.reads.expert_bytes)} and {size(HOST_OVERHEAD_BYTES)} beside them, "
-        f"{size(machine.host_budget_bytes)} to plan with, {size(missing)} short"
+        f"{size(machine.host_budget_bytes)} to plan with, {size(on_host)} short"
     )
-
-
-def decode_rate(placement: Placement, span: Span, host: HostSpeed, context: int) -> Expected:
-    """Tokens per second of one request that has filled half its context."""
-    kv_bytes_per_token = placement.load.kv_bytes // max(1, context)
-    return tokens_per_second(placement.load, placement.split, (span,), host, context / 2, kv_bytes_per_token)

@@ -24,13 +24,15 @@ def _by_layers(attempt: Attempt, scene: Scene) -> Mapping[str, str]:
     fitting, wish, facts = attempt.fit, scene.wish, scene.facts
     layers = fitting.device_layers if fitting is not None else 0
     threads, _ = thread_count(facts, wish.threads)
-    if attempt.rung.placement == "device" and wish.threads is None:
+    if fitting is not None and fitting.all_on_devices and wish.threads is None:
         threads = min(threads, DEVICE_THREADS)
     policy, _ = numa_policy(facts)
     planned = {"threads": str(threads), "threads-batch": str(threads), "n-gpu-layers": str(layers)}
     spread = used_split(fitting.split) if fitting is not None else ()
     if len(spread) > 1:
         planned["tensor-split"] = ",".join(map(str, spread))
+    if fitting is not None and fitting.host_experts:
+        planned["n-cpu-moe"] = str(fitting.host_experts)
     return {**planned, **({"numa": policy} if policy else {})}
 
 

@@ -16,7 +16,7 @@ from provisioner.planning.service import image_of
 
 def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
     attempt = choice.attempt
-    chosen = (_tier(scene, choice), _rung(choice), *_weights(attempt), _placement(scene, attempt))
+    chosen = (_tier(scene, choice), _rung(choice), *_weights(attempt), _placement(scene, attempt), *attempt.weighed)
     return (*chosen, _engine(scene, choice), _target(scene, attempt), _concurrency(scene, attempt))
 
 
@@ -69,7 +69,8 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
     where = used[0] if len(used) == 1 else f"{len(used)} devices, {', '.join(used)}"
     kinds = kinds_of(tuple(card for card, room in ground.devices if room.device in used)) or ground.accelerator.name
     share = "all layers" if attempt.rung.placement == "device" else f"{layers} layers, the rest in host memory"
-    share = "everything but the experts, which are in host memory" if attempt.engine.experts_on_host else share
+    if attempt.engine.experts_on_host or (attempt.fit and attempt.fit.host_experts):
+        share = "everything but experts, which are in host memory"
     because = f"{size(ground.device.budget_bytes)} to plan with: {ground.device.basis}"
     return Decision("placement", f"{where} ({kinds}), {share}", because, (*idle, *others))
 

@@ -45,6 +45,8 @@ class Need:
     activation_bytes: int
     process_bytes: int
     layers: int
+    copied_bytes: int = 0
+    """On the first device while a prompt is computed, where the host has experts: the largest matrix of theirs (`offload`)."""
 
 
 def kv_bytes_per_token(geometry: Geometry, key_type: str = "f16", value_type: str = "f16") -> int:

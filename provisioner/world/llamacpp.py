@@ -38,6 +38,7 @@ class Params(Protocol):
     n_parallel: int
     n_gpu_layers: int
     tensor_split: list[float]
+    tensor_buft_overrides: str
     cpuparams: Threads
     cpuparams_batch: Threads
     numa: object
@@ -66,6 +67,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=-1)
     parser.add_argument("--threads-batch", type=int, default=-1)
     parser.add_argument("--n-gpu-layers", type=int, default=0)
+    parser.add_argument(
+        "--n-cpu-moe", type=int, default=0, help="layers, from the first, whose experts stay on the host"
+    )
     parser.add_argument("--tensor-split", type=shares, default=[], help="layers on each device, such as 20,13")
     parser.add_argument("--numa", choices=NUMA)
     parser.add_argument("--api-key-file", help="file with one key a line")
@@ -135,6 +139,8 @@ def serve(options: argparse.Namespace, keys: list[str]) -> object:
     params.n_gpu_layers = options.n_gpu_layers
     # The engine has one place for every device that it could ever see.
     params.tensor_split = [*options.tensor_split, *params.tensor_split[len(options.tensor_split) :]]
+    if options.n_cpu_moe:
+        params.tensor_buft_overrides = experts_on_host(options.n_cpu_moe)
     if options.numa:
         params.numa = getattr(xllamacpp.ggml_numa_strategy, f"GGML_NUMA_STRATEGY_{options.numa.upper()}")
     params.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options.cache_type_k.upper()}")
@@ -144,6 +150,12 @@ def serve(options: argparse.Namespace, keys: list[str]) -> object:
     params.endpoint_metrics = options.metrics
     lock_down(params)
     return xllamacpp.Server(params)
+
+
+def experts_on_host(layers: int) -> str:
+    """What llama.cpp's own `--n-cpu-moe` does (common/arg.cpp): the tensors of these layers' experts by their names."""
+    numbers = "|".join(map(str, range(layers)))
+    return rf"blk\.({numbers})\.ffn_(up|down|gate_up|gate)_(ch|)exps=CPU"
 
 
 def lock_down(params: Params) -> None:

@@ -9,12 +9,12 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
 from provisioner.planning import sizing
-from provisioner.planning.amounts import GIB, MIB
+from provisioner.planning.amounts import GIB
 from provisioner.planning.capacity import Estimate, Expected
 from provisioner.planning.checkpoints import checkpoint_of
 from provisioner.planning.expected import SHAPELESS, expect, expect_split
 from provisioner.planning.host_speed import HostSpeed
-from provisioner.planning.hybrid import CardRoom, by_layers, load_of
+from provisioner.planning.hybrid import LAYERS, Split, load_of
 from provisioner.planning.kv import bytes_per_token
 from provisioner.planning.roofline import reads_of
 from provisioner.planning.speed import Speed
@@ -113,8 +113,8 @@ def test_every_model_of_the_catalog_reads_something_and_no_more_than_it_weighs()
 def test_a_split_says_its_range_and_both_places() -> None:
     shape = CATALOG.model("qwen3-32b").architecture
     need = sizing.need(shape, 19_800_000_000, 8192, 1)
-    whole = load_of(need, shape, "q4_k_m")
-    split = by_layers(whole, (CardRoom("nvidia:0", 12 * GIB - 256 * MIB),), 28 * GIB)
+    whole = load_of(shape, 19_800_000_000, need.kv_bytes, "q4_k_m")
+    split = Split(LAYERS, (34,), (11 * GIB,), 31)
     host = HostSpeed(2e10, 3e10, 4e10, Expected(0.0, 0.0, 0.0), "2 channels")
     cards = (CATALOG.accelerator("rtx4070-12g"),)
     found = expect_split(ROWS, cards, "llamacpp", "q4_k_m", whole, split, host, 8192, need.kv_bytes_per_token)

@@ -1,0 +1,49 @@
+"""Changes that take host memory in beside a device: the experts of a mixture there, under llama.cpp or under KTransformers."""
+
+from collections.abc import Iterator
+
+from provisioner.model.plan import Change
+from provisioner.model.record import replace
+from provisioner.planning.attempt import Attempt, Scene
+from provisioner.planning.choose import choose
+from provisioner.planning.settings import engine_named
+from provisioner.planning.stock import is_path
+
+KTRANSFORMERS = "ktransformers"
+
+
+def experts_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """Only proposed: nothing goes to host memory that nobody asked for."""
+    if scene.wish.placement not in (None, "device") or scene.ground.device is None or not _mixture(scene, attempt):
+        return
+    found = _instead(scene, attempt, placement="split", engine=scene.wish.engine)
+    if found is not None and found.weighed:
+        told = f"{_rate(found)}, {found.rung.precision} on {found.engine.title}"
+        yield Change(found.weighed[0].choice, told, ("--set", "placement=split"))
+    if scene.wish.engine is not None or scene.wish.placement is not None:
+        return
+    found = _instead(scene, attempt, placement=None, engine=KTRANSFORMERS)
+    if found is not None:
+        only = "" if found.engine.starts else "; this version plans it and does not start it"
+        change = f"{found.engine.title}: every expert in host memory, all else on one device"
+        yield Change(change, f"{_rate(found)}, {found.rung.precision}{only}", ("--engine", KTRANSFORMERS))
+
+
+def _mixture(scene: Scene, attempt: Attempt) -> bool:
+    if attempt.subject is not None:
+        return attempt.subject.geometry.experts > 0
+    name = attempt.profile.model
+    return not is_path(name) and scene.catalog.model(name).architecture.experts > 0
+
+
+def _instead(scene: Scene, attempt: Attempt, placement: str | None, engine: str | None) -> Attempt | None:
+    """The same profile planned so; `None` where it does not fit, or where the engine has no meaning for what was set by name."""
+    wish = replace(scene.wish, placement=placement, engine=engine)
+    if engine is not None and not set(wish.options) <= set(engine_named(engine).options):
+        return None
+    found = choose(replace(scene, wish=wish))
+    return found.attempt if found.fits and found.attempt.profile.name == attempt.profile.name else None
+
+
+def _rate(found: Attempt) -> str:
+    return f"about {found.speed.tokens_per_second:.2g} tokens/s" if found.speed else "at a speed that is not known"

@@ -1,0 +1,52 @@
+"""How fast an engine is that takes what its model needs, and no more: on processors, on cards, or on both."""
+
+from provisioner.model.plugins import Engine
+from provisioner.planning import sizing, speed
+from provisioner.planning.attempt import Scene
+from provisioner.planning.budget import Fit
+from provisioner.planning.cores import thread_count
+from provisioner.planning.devices import entry_of
+from provisioner.planning.expected import expect_split
+from provisioner.planning.host_speed import host_speed
+from provisioner.planning.hybrid import EXPERTS, LAYERS, Load, Split
+from provisioner.planning.rates import Situation, architecture_of, values_of
+from provisioner.planning.stock import Subject
+
+
+def speed_of(
+    scene: Scene, engine: Engine, subject: Subject, need: sizing.Need, load: Load, fitting: Fit, context: int
+) -> speed.Speed | None:
+    """On cards by the engine's own shares of their limits; on processors alone by the bandwidth of their memory."""
+    used = [card for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False) if layers]
+    threads, _ = thread_count(scene.facts, scene.wish.threads)
+    if not used:
+        active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
+        rate, basis = speed.host_bandwidth(scene.facts, threads)
+        return speed.Speed(speed.tokens_per_second(active + need.kv_bytes_per_token * context / 2, rate), basis)
+    entries = tuple(entry for card in used if (entry := entry_of(scene.catalog, card)))
+    if len(entries) < len(used):
+        return None
+    rows = scene.catalog.speed_rows()
+    situation = Situation(engine.name, "", load.reads.shape, subject.precision, architecture_of(entries[0]))
+    values, _ = values_of(rows, situation)
+    host = host_speed(scene.facts, threads, values)
+    split = split_of(fitting, load)
+    found = expect_split(
+        rows, entries, engine.name, subject.precision, load, split, host, context, need.kv_bytes_per_token
+    )
+    return None if isinstance(found, str) else found
+
+
+def split_of(fitting: Fit, load: Load) -> Split:
+    """What is on the devices that have any of it, and how many layers, or their experts, are on the host."""
+    layers = load.reads.layers
+    away = layers + 1 - fitting.device_layers
+    if fitting.host_experts:
+        away = max(0, fitting.host_experts - (layers - load.expert_layers))
+    budgets = (one for one, count in zip(fitting.budgets, fitting.split, strict=False) if count)
+    return Split(
+        by=EXPERTS if fitting.host_experts else LAYERS,
+        device_layers=tuple(count for count in fitting.split if count),
+        device_bytes=tuple(one.budget_bytes - one.free_bytes for one in budgets),
+        host_layers=away,
+    )
