@@ -27,6 +27,7 @@ from provisioner.model.release import Applied, HistoryEntry, MakeKey, Release
 from provisioner.model.spec import Spec
 
 if TYPE_CHECKING:
+    from provisioner.model.learned import Reading
     from provisioner.model.upkeep import Examined
     from provisioner.phases.prepare import Ground
     from provisioner.world.store import Store
@@ -321,7 +322,16 @@ def status(state_dir: str) -> Status:
             beside=tuple(BesideStatus(one, there.get(one.name)) for one in (plan.beside if plan else ())),
             unfinished=_unfinished(unfinished[0], store.last_step(unfinished[0].run)) if unfinished else None,
             holder=held,
+            learned=_readings(plan, store) if plan and plan.reckoned else (),
         )
+
+
+def _readings(plan: Plan, store: "Store") -> "tuple[Reading, ...]":
+    """What was planned of memory, and what the engine said of it: the same for whoever reads or scripts it."""
+    from provisioner.model.learned import Learned
+    from provisioner.planning.residuals import readings
+
+    return readings(plan.reckoned, Learned(store.residuals()))
 
 
 def _unfinished(entry: HistoryEntry, step: str) -> str:

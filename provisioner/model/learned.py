@@ -47,10 +47,23 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One part of the plan in force, and what the engine said of it."""
+
+    part: Reckoned
+    measured_bytes: int | None
+    """At the last start of the very same load; None where the engine does not tell it, or was not asked yet."""
+    starts: int
+    """How many starts of this load told it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """What the starts on this machine measured."""
 
     residuals: tuple[Residual, ...] = ()
+    elsewhere: bool = False
+    """The plan is for another machine: cards and engines of the same kind need the same there, and the plan says where that is from."""
 
 
 NOTHING = Learned()

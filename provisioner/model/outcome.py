@@ -2,6 +2,7 @@
 
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
+from provisioner.model.learned import Reading
 from provisioner.model.plan import Observed, Plan, Report, Service
 from provisioner.model.record import dataclass
 from provisioner.model.release import Action, Applied, Running
@@ -81,6 +82,8 @@ class Status:
     beside: tuple[BesideStatus, ...] = ()
     holder: str | None = None
     """Who runs `provision` on this state right now."""
+    learned: tuple[Reading, ...] = ()
+    """Each part of the plan's memory, and what the engine said of it after its starts."""
 
     @property
     def whole(self) -> bool:

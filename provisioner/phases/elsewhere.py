@@ -5,8 +5,8 @@ import os
 
 from provisioner import catalog
 from provisioner.errors import BadInput
-from provisioner.model.facts import HostFacts
-from provisioner.model.learned import NOTHING, Learned
+from provisioner.model.facts import HostFacts, Unknown
+from provisioner.model.learned import Learned
 from provisioner.model.outcome import Compared
 from provisioner.model.plugins import Place
 from provisioner.model.record import dataclass, replace
@@ -42,15 +42,38 @@ class There:
 
 
 def _there(spec: Spec, hardware: str | None, books: catalog.Catalog, place: Place) -> There:
-    """What lies on this machine is of no use to another; what a hub tells of models that were named, is."""
+    """Files of this machine are of no use to another; what a hub tells of models that were named is, and so is what engines
+    of the same version took here of cards of the same kind.
+    """
     if hardware is None:
         return _here(spec, books, place)
+    learned = _learned(place)
     facts = facts_given(hardware, books)
+    facts = _same_engine(facts) if learned.residuals else facts
     if not spec.named:
-        return There(facts, Shelf(), NOTHING)
+        return There(facts, Shelf(), learned)
     from provisioner.phases.survey import with_hub
 
-    return There(facts, with_hub(spec, Shelf(), books), NOTHING)
+    return There(facts, with_hub(spec, Shelf(), books), learned)
+
+
+def _learned(place: Place) -> Learned:
+    from provisioner.world.store import reading
+
+    with reading(place.state) as store:
+        return Learned(store.residuals(), elsewhere=True)
+
+
+def _same_engine(facts: HostFacts) -> HostFacts:
+    """A machine that was described in words would run the engine that is embedded here."""
+    from provisioner.facts import runtime
+    from provisioner.world import kernel
+
+    there = facts.software.runtime
+    if "software.runtime" not in facts.assumed or isinstance(there, Unknown):
+        return facts
+    here = runtime.parse(kernel.answer(("runtime",)))
+    return replace(facts, software=replace(facts.software, runtime=replace(there, embedded=here.embedded)))
 
 
 def _here(spec: Spec, books: catalog.Catalog, place: Place) -> There:

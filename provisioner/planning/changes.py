@@ -15,7 +15,6 @@ from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
 from provisioner.planning.host_offers import experts_beside
 from provisioner.planning.kv import value_bits
-from provisioner.planning.quality import answers_in
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
 
@@ -182,6 +181,8 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     """The largest that is smaller than what was tried; of those that exist, whichever engine loads it."""
     if is_path(attempt.profile.model):
         return
+    from provisioner.planning.quality import answers_in  # Only a refusal needs it.
+
     entry = scene.catalog.model(attempt.profile.model)
     tried = {rung.precision for rung in attempt.profile.ladder} if scene.wish.precision is None else set()
     limit = attempt.subject.weights_bytes if attempt.subject else None

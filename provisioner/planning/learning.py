@@ -20,7 +20,8 @@ def held(scene: Scene, engine: Engine, subject: Subject, laid: Fit) -> tuple[Fit
     for budget in laid.budgets:
         found = _parts(scene, engine, subject, budget)
         parts.extend(found)
-        budgets.append(_with(budget, next(one for one in found if one.kind.component == "activation")))
+        activation = next(one for one in found if one.kind.component == "activation")
+        budgets.append(_with(budget, activation, elsewhere=scene.learned.elsewhere))
     corrected = judged(laid, tuple(budgets)) if any(one.starts for one in parts) else laid
     return corrected, tuple(parts)
 
@@ -42,12 +43,12 @@ def _parts(scene: Scene, engine: Engine, subject: Subject, budget: DeviceBudget)
     )
 
 
-def _with(budget: DeviceBudget, activation: Reckoned) -> DeviceBudget:
+def _with(budget: DeviceBudget, activation: Reckoned, *, elsewhere: bool) -> DeviceBudget:
     return replace(
         budget,
         activation_bytes=activation.bytes,
         free_bytes=budget.free_bytes - (activation.bytes - activation.planned_bytes),
-        basis=budget.basis + told(activation),
+        basis=budget.basis + told(activation, elsewhere=elsewhere),
     )
 
 
@@ -71,9 +72,9 @@ def usage(engine: Engine, load: Load, told_by_engine: Usage, learned: Learned) -
     changes = {one.kind.component: one for one in served(engine, load, told_by_engine, 0, learned)}
     return replace(
         told_by_engine,
-        activation=shifted(told_by_engine.activation, changes["activation"]),
-        runtime=shifted(told_by_engine.runtime, changes["runtime"]),
-        graphs=shifted(told_by_engine.graphs, changes["graphs"]),
+        activation=shifted(told_by_engine.activation, changes["activation"], elsewhere=learned.elsewhere),
+        runtime=shifted(told_by_engine.runtime, changes["runtime"], elsewhere=learned.elsewhere),
+        graphs=shifted(told_by_engine.graphs, changes["graphs"], elsewhere=learned.elsewhere),
     )
 
 

@@ -22,11 +22,8 @@ def not_joined(scene: Scene, attempt: Attempt) -> tuple[Rejected, ...]:
               if engine.usage is not None and all(cards[0].vendor in engine.vendors for cards in parts)]  # fmt: skip
     if not titles or not max(each) < weights <= sum(each):
         return ()
-    return (Rejected(f"{' or '.join(titles)} over {kinds_of(scene.ground.cards)} together", WHY),)
-
-
-def kinds_of(cards: tuple[Accelerator, ...]) -> str:
-    return " and ".join(dict.fromkeys(card.name for card in cards))
+    names = " and ".join(dict.fromkeys(card.name for card in scene.ground.cards))
+    return (Rejected(f"{' or '.join(titles)} over {names} together", WHY),)
 
 
 def _bytes(cards: tuple[Accelerator, ...]) -> int:

@@ -113,7 +113,10 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
         memory=_memory(attempt),
         capacity=capacity_of(scene, attempt),
         services=(),
-        decisions=(*reasons.decisions(scene, choice), *decisions_of_starts(attempt.reckoned)),
+        decisions=(
+            *reasons.decisions(scene, choice),
+            *decisions_of_starts(attempt.reckoned, elsewhere=scene.learned.elsewhere),
+        ),
         binding=f"{attempt.profile.name}: {attempt.problem}" if attempt.problem else "",
         cheapest_changes=(),
         findings=(),

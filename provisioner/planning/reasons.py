@@ -9,7 +9,6 @@ from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.host_part import copies_beside
 from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.layouts import Layout
-from provisioner.planning.mixed import kinds_of, not_joined
 from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
 
@@ -54,7 +53,7 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
         return _layout(scene, attempt)
     if attempt.engine.usage is not None:
         return Decision("devices", "none", attempt.problem, _unusable(scene))
-    others = (*(Rejected(name, reason) for name, reason in ground.others), *not_joined(scene, attempt))
+    others = (*(Rejected(name, reason) for name, reason in ground.others), *_not_joined(scene, attempt))
     if attempt.rung.placement == "host":
         device = "" if ground.device is None else f"{ground.device.device} is there; "
         asked = "asked for" if scene.wish.placement == "host" else "the profile's ladder says so"
@@ -67,7 +66,8 @@ def _placement(scene: Scene, attempt: Attempt) -> Decision:
     used = [room.device for (_, room), count in zip(ground.devices, split, strict=False) if count]
     idle = tuple(Rejected(room.device, "the others suffice") for _, room in ground.devices if room.device not in used)
     where = used[0] if len(used) == 1 else f"{len(used)} devices, {', '.join(used)}"
-    kinds = kinds_of(tuple(card for card, room in ground.devices if room.device in used)) or ground.accelerator.name
+    names = dict.fromkeys(card.name for card, room in ground.devices if room.device in used)
+    kinds = " and ".join(names) or ground.accelerator.name
     share = "all layers" if attempt.rung.placement == "device" else f"{layers} layers, the rest in host memory"
     if attempt.engine.experts_on_host or (attempt.fit and attempt.fit.host_experts):
         share = "everything but experts, which are in host memory"
@@ -85,8 +85,16 @@ def _layout(scene: Scene, attempt: Attempt) -> Decision:
     choice = f"{layout.replicas} copies, each on {cut}" if layout.replicas > 1 else cut
     where = "; ".join(", ".join(device for stage in copy for device in stage) for copy in layout.copies)
     nodes = f" on each of {layout.nodes} nodes" if layout.nodes > 1 else ""
-    others = (*_more_copies(scene, layout), *not_joined(scene, attempt), *_unusable(scene))
+    others = (*_more_copies(scene, layout), *_not_joined(scene, attempt), *_unusable(scene))
     return Decision("devices", f"{choice} ({where}{nodes})", layout.because, others)
+
+
+def _not_joined(scene: Scene, attempt: Attempt) -> tuple[Rejected, ...]:
+    if len({card.name for card in scene.ground.cards}) < 2:
+        return ()
+    from provisioner.planning.mixed import not_joined  # Few machines are mixed.
+
+    return not_joined(scene, attempt)
 
 
 def _unusable(scene: Scene) -> tuple[Rejected, ...]:

@@ -2,7 +2,7 @@
 
 import re
 
-from provisioner.model.learned import CORRECTED, Kind, Learned, Reckoned, Residual
+from provisioner.model.learned import CORRECTED, Kind, Learned, Reading, Reckoned, Residual
 from provisioner.model.load import Amount
 from provisioner.model.measured import DeviceMeasured, Measured
 from provisioner.model.plan import Decision, Plan
@@ -81,31 +81,46 @@ def _median(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def told(one: Reckoned) -> str:
+def told(one: Reckoned, *, elsewhere: bool = False) -> str:
     """What a budget says of a correction; empty where there was none."""
     if not one.starts or not one.planned_bytes:
         return ""
     more = (one.bytes - one.planned_bytes) / one.planned_bytes * 100
     starts = "one start" if one.starts == 1 else f"{one.starts} starts"
-    return f"; {one.kind.component} corrected by what {starts} measured: {more:+.0f} %"
+    where = " on the machine that plans" if elsewhere else ""
+    return f"; {one.kind.component} corrected by what {starts}{where} measured: {more:+.0f} %"
 
 
-def decisions_of_starts(parts: tuple[Reckoned, ...]) -> tuple[Decision, ...]:
+def readings(parts: tuple[Reckoned, ...], learned: Learned) -> tuple[Reading, ...]:
+    """Each part of a plan with what its own starts measured, the last of which counts."""
+    return tuple(_reading(one, learned) for one in parts)
+
+
+def _reading(part: Reckoned, learned: Learned) -> Reading:
+    found = [
+        one.measured_bytes
+        for one in learned.residuals
+        if one.kind == part.kind and one.planned_bytes == part.planned_bytes
+    ]
+    return Reading(part, found[-1] if found else None, len(found))
+
+
+def decisions_of_starts(parts: tuple[Reckoned, ...], *, elsewhere: bool = False) -> tuple[Decision, ...]:
     """Planned against measured, for every part that starts were measured of."""
     return tuple(
         Decision(
             f"{one.kind.component} on {one.device or 'each device'}",
             size(one.bytes),
-            f"{size(one.planned_bytes)} by the arithmetic{told(one).replace('; ' + one.kind.component, ',', 1)}",
+            f"{size(one.planned_bytes)} by the arithmetic{told(one, elsewhere=elsewhere).replace('; ' + one.kind.component, ',', 1)}",
         )
         for one in parts
         if one.starts
     )
 
 
-def shifted(amount: Amount, one: Reckoned) -> Amount:
+def shifted(amount: Amount, one: Reckoned, *, elsewhere: bool = False) -> Amount:
     """An estimate and its range, moved to what was measured."""
-    by = one.bytes - one.planned_bytes
+    by, basis = one.bytes - one.planned_bytes, amount.basis + told(one, elsewhere=elsewhere)
     if not by:
-        return replace(amount, basis=amount.basis + told(one))
-    return Amount(one.bytes, max(0, amount.low + by), max(0, amount.high + by), amount.basis + told(one))
+        return replace(amount, basis=basis)
+    return Amount(one.bytes, max(0, amount.low + by), max(0, amount.high + by), basis)

@@ -1,6 +1,7 @@
 """What each command says as JSON; each document names its schema."""
 
 from provisioner.documents import Json, encode
+from provisioner.model.learned import Reading
 from provisioner.model.outcome import (
     BesideStatus,
     Checked,
@@ -90,6 +91,23 @@ def status_document(status: Status) -> dict[str, Json]:
         "beside": [_beside(one) for one in status.beside],
         "unfinished": status.unfinished,
         "holder": status.holder,
+        "memory": [_reading(one) for one in status.learned],
+    }
+
+
+def _reading(one: Reading) -> dict[str, Json]:
+    """One part of the memory, as it was planned and as the engine said that it became."""
+    part = one.part
+    return {
+        "component": part.kind.component,
+        "device": part.device or None,
+        "kind": part.kind.device,
+        "engine": part.kind.engine,
+        "version": part.kind.version or None,
+        "computed_bytes": part.planned_bytes,
+        "planned_bytes": part.bytes,
+        "measured_bytes": one.measured_bytes,
+        "starts": one.starts,
     }
 
 

@@ -3,11 +3,24 @@
 from time import localtime, strftime
 
 from provisioner.model.facts import Unknown
+from provisioner.model.learned import Reading
 from provisioner.model.outcome import BesideStatus, Checked, ServiceStatus, Status
 from provisioner.model.plan import Plan, ServiceObserved
 from provisioner.model.release import HistoryEntry
 from provisioner.views.endpoint import base_url
-from provisioner.views.layout import Look, columns, count, duration, harmless, number, padded, remedy, table, wrapped
+from provisioner.views.layout import (
+    Look,
+    columns,
+    count,
+    duration,
+    harmless,
+    number,
+    padded,
+    remedy,
+    size,
+    table,
+    wrapped,
+)
 from provisioner.views.outcome import pace
 from provisioner.views.plan import finding_lines, joined
 
@@ -25,7 +38,9 @@ OUTCOMES = {"good": "green", "failed": "red", "rolled-back": "yellow", "interrup
 
 
 def status_view(status: Status, look: Look) -> str:
-    return joined([_in_force(status, look), _service_lines(status, look), _unsettled(status, look)])
+    return joined(
+        [_in_force(status, look), _service_lines(status, look), _memory_lines(status, look), _unsettled(status, look)]
+    )
 
 
 def _in_force(status: Status, look: Look) -> list[str]:
@@ -52,6 +67,21 @@ def _service_lines(status: Status, look: Look) -> list[str]:
     ]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
+
+
+def _memory_lines(status: Status, look: Look) -> list[str]:
+    """Planned and measured beside each other, where the engine told anything at all."""
+    if not any(one.starts for one in status.learned):
+        return []
+    rows = [("memory", "device", "planned", "measured"), *map(_memory_row, status.learned)]
+    lines = table(rows, look)
+    return [look.paint(lines[0], "dim"), *lines[1:]]
+
+
+def _memory_row(one: Reading) -> tuple[str, ...]:
+    part = one.part
+    measured = "not told" if one.measured_bytes is None else size(one.measured_bytes)
+    return part.kind.component, harmless(part.device or f"each {part.kind.device}"), size(part.bytes), measured
 
 
 def _service_row(one: ServiceStatus, plan: Plan) -> tuple[str, ...]:

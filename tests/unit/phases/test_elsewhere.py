@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import Refused
+from provisioner.model.facts import Unknown
+from provisioner.model.learned import Kind, Learned, Reading, Reckoned, Residual
 from provisioner.model.plan import Change
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.phases.elsewhere import elsewhere, side_by_side
-from provisioner.phases.prepare import insist
+from provisioner.phases.prepare import facts_here, insist
+from provisioner.planning.residuals import readings
 from provisioner.world import tinymodel
+from provisioner.world.store import locked
 from tests.hub import Hub, serving
 from tests.unit.views.samples import REFUSED
 
@@ -60,3 +64,28 @@ def test_a_refusal_quotes_what_has_a_space() -> None:
     with pytest.raises(Refused) as caught:
         insist(replace(REFUSED, cheapest_changes=(change,)))
     assert "(--model '/my models/x.gguf')" in caught.value.details[-1]
+
+
+def test_what_was_measured_here_is_planned_with_for_a_machine_alike_and_said_to_be_from_here(place: Place) -> None:
+    """The embedded engine is of one version wherever this program runs."""
+    spec, machine = Spec(profile="demo"), "8 cores, 32 GiB"
+    (planned,) = (one for one in elsewhere(spec, machine, place).plan.reckoned if one.kind.component == "activation")
+    version = facts_here().software.runtime
+    assert not isinstance(version, Unknown)
+    kind = replace(planned.kind, version=version.embedded or "")
+    with locked(place.state, "test") as store:
+        store.remember_residuals((Residual(kind, planned.bytes, planned.bytes * 2),))
+    for made in (elsewhere(spec, machine, place).plan, side_by_side(spec, None, (machine,), place)[0].plan):
+        (found,) = (one for one in made.reckoned if one.kind.component == "activation")
+        assert (found.planned_bytes, found.bytes, found.starts) == (planned.bytes, planned.bytes * 2, 1)
+        told = [one.because for one in made.decisions if one.subject == "activation on host"]
+        assert told
+        assert "corrected by what one start on the machine that plans measured: +100 %" in told[0]
+
+
+def test_the_last_start_of_the_very_load_stands_beside_its_plan() -> None:
+    part = Reckoned("host", Kind("llamacpp", "1", "dense", "host", 1, "activation"), 100, 150, 1)
+    starts = tuple(Residual(part.kind, 100, took) for took in (150, 140))
+    others = (Residual(part.kind, 90, 1), Residual(replace(part.kind, version="2"), 100, 2))
+    assert readings((part,), Learned((*starts, *others))) == (Reading(part, 140, 2),)
+    assert readings((part,), Learned(others)) == (Reading(part, None, 0),)

@@ -18,6 +18,7 @@ from provisioner.model.facts import (
     Software,
     Unknown,
 )
+from provisioner.model.learned import Kind, Reading, Reckoned
 from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
 from provisioner.model.plan import (
     Capacity,
@@ -310,7 +311,14 @@ UNCHANGED = replace(
 
 RUNNING = Running("llm", DIGEST, "process", 4242, 1000, "S")
 
-STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),))
+PART = Reckoned(
+    "nvidia:0", Kind("llamacpp", "2026.10", "dense", "rtx4090-24g", 1, "activation"), 300 << 20, 320 << 20, 2
+)
+LEARNED = (
+    Reading(PART, 318 << 20, 3),
+    Reading(Reckoned("host", replace(PART.kind, device="host", component="cache"), 1 << 20, 1 << 20), None, 0),
+)
+STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),), learned=LEARNED)
 BROKEN = Status(
     DIGEST,
     PLAN,

@@ -102,3 +102,11 @@ def test_render_writes_what_it_lists(tmp_path: object) -> None:
     hold(told)
     assert told["files"]
     assert all(os.path.isfile(f"{tmp_path}/release/{name}") for name in told["files"])
+
+
+def test_what_was_learned_stands_beside_what_was_planned() -> None:
+    memory = json.loads(json.dumps(documents.status_document(samples.STATUS)))["memory"]
+    assert [(one["device"], one["planned_bytes"], one["measured_bytes"], one["starts"]) for one in memory] == [
+        ("nvidia:0", 320 << 20, 318 << 20, 3),
+        ("host", 1 << 20, None, 0),
+    ]
