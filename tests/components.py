@@ -8,10 +8,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 
-from tools import engines, golang, images, machines, registry
+from tools import engines, golang, images, machines, pyimages, registry
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -41,13 +42,13 @@ def _docker() -> str:
     return "" if asked.returncode == 0 else "no Docker Engine answers"
 
 
-def _image(name: Callable[[], str]) -> Callable[[], str]:
-    return lambda: _docker() or registry.image_missing(name())
+def _images(*names: Callable[[], str]) -> Callable[[], str]:
+    """The first that is missing is named."""
+    return lambda: _docker() or next(filter(None, (registry.image_missing(name()) for name in names)), "")
 
 
-def _made(*names: str) -> Callable[[], str]:
-    """Images of the stack; the first that is missing is named."""
-    return lambda: _docker() or next(filter(None, (registry.image_missing(images.image(name)) for name in names)), "")
+def _built(*names: str) -> Callable[[], str]:
+    return _images(*(partial(images.image, name) for name in names))
 
 
 def _index() -> str:
@@ -75,19 +76,26 @@ def _gpu() -> str:
     return "" if os.path.exists("/dev/nvidiactl") else "there is no NVIDIA card with a driver"
 
 
+def _browser() -> str:
+    return _program("chromium")() or _module("playwright")()
+
+
 COMPONENTS: dict[str, Callable[[], str]] = {
+    "browser": _browser,
     "compose": golang.compose_missing,
     "docker": _docker,
     "embedded": _module("xllamacpp"),
-    "fresh-machine": _image(machines.fresh_image),
-    "gateway": _made("nginx"),
+    "fresh-machine": _images(machines.fresh_image),
+    "gateway": _built("nginx"),
     "gpu": _gpu,
+    "image-vllm": _images(partial(pyimages.image, pyimages.VLLM)),
     "index": _index,
-    "lab-host": _image(machines.lab_image),
+    "lab-host": _images(machines.lab_image),
     "lscpu": _program("lscpu"),
-    "llamacpp": _made("llamacpp"),
-    "ollama": _made("ollama"),
-    "prometheus": _made("prometheus", "node-exporter"),
+    "llamacpp": _built("llamacpp"),
+    "ollama": _built("ollama"),
+    "openwebui": _images(partial(pyimages.image, pyimages.OPEN_WEBUI)),
+    "prometheus": _built("prometheus", "node-exporter"),
     "registry": registry.missing,
     "root": _root,
     "strace": _strace,

@@ -33,10 +33,10 @@ def bring_vllm() -> str:
         return f"{folder}, there already"
     _forget_others(folder)
     check([sys.executable, "-m", "venv", "--without-pip", folder])
-    uv = _bring_uv(folder)
+    uv = bring_uv(folder)
     try:
-        _install(uv, folder, "vllm", "--python", f"{folder}/bin/python")
-        _install(uv, folder, "sglang", "--python", f"{folder}/bin/python", "--target", f"{folder}/sglang")
+        install(uv, folder, "vllm", "--python", f"{folder}/bin/python")
+        install(uv, folder, "sglang", "--python", f"{folder}/bin/python", "--target", f"{folder}/sglang")
     finally:
         shutil.rmtree(f"{folder}/uv", ignore_errors=True)
     _name_vllm(check([f"{folder}/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]))
@@ -53,14 +53,14 @@ def _forget_others(folder: str) -> None:
             shutil.rmtree(f"{CACHE}/{entry}", ignore_errors=True)
 
 
-def _bring_uv(folder: str) -> str:
+def bring_uv(folder: str) -> str:
     pip = bootstrap.find_pip(folder)
     options = ["--quiet", "--require-hashes", "--no-deps", "--disable-pip-version-check", "--target", f"{folder}/uv"]
     retry([*pip, "install", *options, "-r", f"{LOCKS}/uv.lock"])
     return f"{folder}/uv/bin/uv"
 
 
-def _install(uv: str, folder: str, name: str, *where: str) -> None:
+def install(uv: str, folder: str, name: str, *where: str) -> None:
     """The lock is complete, so nothing is resolved; the cache lies on the same disk, so that files are linked and not copied."""
     command = [uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes", *where, "-r", f"{LOCKS}/{name}.lock"]
     retry(command, env={"UV_CACHE_DIR": f"{folder}/uv/cache", "UV_NO_CONFIG": "1", **_index()})

@@ -10,9 +10,10 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from tools.bed import CACHE, NotHad, last_line, read
@@ -26,6 +27,8 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 CHUNK = 1 << 20
+ONE_AT_A_TIME = threading.Lock()
+"""Two images that stand on one layer do not both make it."""
 
 SETTINGS = f"""version: 0.1
 log: {{level: warn}}
@@ -72,7 +75,7 @@ def bring_image(image: str, make: Callable[[str], None]) -> str:
     docker("tag", there, image)
     forget_older(image)
     forget_older(there)
-    return f"{image}, made" if made == "made" else f"{image}, {made}"
+    return f"{image}, {made}"
 
 
 def by_digest(image: str) -> str:
@@ -81,24 +84,20 @@ def by_digest(image: str) -> str:
     return str(next(each for each in digests if each.startswith(ADDRESS)))
 
 
-@dataclass(frozen=True)
-class Folder:
-    """What a layer holds: a folder of this machine, and where it lies in the image."""
+def add_layers(base: str, image: str, layers: Mapping[str, Callable[[str], None]], settings: dict[str, Any]) -> None:
+    """Put an image into the registry: all of `base`, and a layer of what each function puts into the folder it is given.
 
-    path: str
-    inside: str
-
-
-def add_layers(base: str, image: str, layers: list[tuple[str, Folder]], settings: dict[str, Any]) -> None:
-    """Put an image into the registry: all of `base` and a layer for each folder. A layer is known by a name, and packed once."""
+    A layer is known by its name, and made once.
+    """
     repository, _, tag = image.removeprefix(f"{ADDRESS}/").partition(":")
     source, _, source_tag = base.partition(":")
     manifest = json.loads(_ask("GET", f"/v2/{source}/manifests/{source_tag}", headers={"Accept": MANIFEST}))
     config = json.loads(_ask("GET", f"/v2/{source}/blobs/{manifest['config']['digest']}"))
     for each in manifest["layers"]:
         _mount(repository, source, each["digest"])
-    for name, folder in layers:
-        layer = _layer(repository, name, folder)
+    for name, fill in layers.items():
+        with ONE_AT_A_TIME:
+            layer = _layer(repository, name, fill)
         manifest["layers"].append(layer)
         config["rootfs"]["diff_ids"].append(layer["digest"])  # Not packed, so both of its hashes are one.
         config["history"].append({"created_by": name})
@@ -108,14 +107,16 @@ def add_layers(base: str, image: str, layers: list[tuple[str, Folder]], settings
     _ask("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(manifest).encode(), {"Content-Type": MANIFEST})
 
 
-def _layer(repository: str, name: str, folder: Folder) -> dict[str, Any]:
+def _layer(repository: str, name: str, fill: Callable[[str], None]) -> dict[str, Any]:
     """Its description is kept beside the registry's storage, for the next image that is made with it."""
-    known = f"{CACHE}/registry/layers/{repository.partition('/')[0]}-{name}.json"
+    known = f"{CACHE}/registry/layers/{name}.json"
     if os.path.exists(known):
         layer = cast(dict[str, Any], json.loads(read(known)))
         if _mount(repository, layer["repository"], layer["descriptor"]["digest"]):
             return cast(dict[str, Any], layer["descriptor"])
-    digest, size = _upload(repository, _packed(folder))
+    with tempfile.TemporaryDirectory(dir=CACHE) as root:
+        fill(root)
+        digest, size = _upload(repository, _packed(root))
     descriptor = {"mediaType": LAYER, "size": size, "digest": digest}
     os.makedirs(os.path.dirname(known), exist_ok=True)
     with open(known, "w", encoding="utf-8") as file:
@@ -123,15 +124,15 @@ def _layer(repository: str, name: str, folder: Folder) -> dict[str, Any]:
     return descriptor
 
 
-def _packed(folder: Folder) -> Iterator[bytes]:
-    command = ["tar", "--numeric-owner", "--owner=0", "--group=0", "--sort=name", "-C", folder.path,
-               "--transform", f"s,^\\./,{folder.inside.strip('/')}/,S", "-cf", "-", "."]  # fmt: skip
+def _packed(root: str) -> Iterator[bytes]:
+    options = ["--numeric-owner", "--owner=0", "--group=0", "--sort=name"]
+    command = ["tar", *options, "-C", root, "-cf", "-", *sorted(os.listdir(root))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
         assert tar.stdout is not None
         while content := tar.stdout.read(CHUNK):
             yield content
     if tar.returncode:
-        raise NotHad(f"tar could not pack {folder.path}")
+        raise NotHad(f"tar could not pack {root}")
 
 
 def _upload(repository: str, chunks: Iterator[bytes]) -> tuple[str, int]:

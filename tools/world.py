@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from tools import docker, golang, images, machines, registry
+from tools import docker, golang, images, machines, pyimages, registry
 from tools.bed import CACHE, NotHad, retry
 from tools.bootstrap import SetupError
 from tools.engines import bring_vllm
@@ -25,6 +25,7 @@ PACKAGES = {
     "docker": "docker.io",
     "docker-registry": "docker-registry",
     "iptables": "iptables",
+    "chromium": "chromium",
     "numactl": "numactl",
     "g++": "g++",
     "readelf": "binutils",
@@ -37,6 +38,7 @@ PACKAGES = {
 def components() -> dict[str, tuple[tuple[str, ...], Callable[[], str]]]:
     """Each of them, what it is made with, and how: those that it needs stand above it."""
     on_fresh = ("registry", "fresh machine")
+    on_python = ("vllm", "image python")
     return {
         "programs": ((), _bring_programs),
         "vllm": ((), bring_vllm),
@@ -50,6 +52,8 @@ def components() -> dict[str, tuple[tuple[str, ...], Callable[[], str]]]:
             f"image {name}": ((*on_fresh, *(("ollama",) if name == "ollama" else ())), partial(images.bring, name))
             for name in images.BUILT
         },
+        "image vllm": (on_python, pyimages.bring_vllm_image),
+        "image openwebui": (on_python, pyimages.bring_openwebui_image),
     }
 
 
