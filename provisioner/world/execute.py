@@ -12,6 +12,7 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    MakeCertificate,
     MakeFolder,
     MakeKey,
     MakeModel,
@@ -54,6 +55,8 @@ class Executor:
                 self._start(service, unit)
             case PullImage(name):
                 self._pull(name)
+            case MakeCertificate():
+                _certify(action)
             case RunTool(argv, seconds):
                 run_tool(argv, seconds)
             case WriteRelease():
@@ -100,6 +103,12 @@ def _change_files(action: MakeKey | MakeFolder | LinkFile | WriteRelease | Write
             files.remove_file(path)
         case RemoveTree(path):
             files.remove_tree(path)
+
+
+def _certify(action: MakeCertificate) -> None:
+    from provisioner.world import certificates
+
+    certificates.make(action)
 
 
 def _make_key(path: str) -> None:

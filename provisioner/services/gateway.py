@@ -1,0 +1,193 @@
+"""The gateway, nginx: the one door. TLS, a key for each person with limits, and one `/v1` over all engines."""
+
+import json
+
+from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
+from provisioner.model.plan import Service
+from provisioner.model.plugins import Companion, Place, Stack
+from provisioner.services import _gateway_keys as people
+from provisioner.world.templates import fill
+
+NAME = "gateway"
+IMAGE = "nginx:1.30.0"
+"""The maker's own with njs inside: nginx/docker-nginx@0d7f4380c735, stable/debian/Dockerfile."""
+
+PORT = 8443
+INSIDE_PORT = 8080
+"""Without TLS, for the other containers of the stack."""
+METRICS_PORT = 9145
+
+ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/rerank", "/v1/responses")
+"""What answers without making, loading or removing anything, and is named alike by the engines that have it:
+vLLM https://docs.vllm.ai/en/latest/serving/openai_compatible_server, llama.cpp tools/server/README.md."""
+
+PAGE = ("openwebui", "webui", 8080)
+"""The plug-in of the chat page, its container and its port."""
+
+WORKERS = 4
+CONNECTIONS = 4096
+"""Of each worker; a stream takes two."""
+OPEN_FILES = 2 * CONNECTIONS
+
+BODY_MEGABYTES = 64
+"""Some pictures fit in."""
+
+LEAST_READ_SECONDS = 1800
+"""An answer that is not streamed is silent until it is whole."""
+
+CIPHERS = ":".join(
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+    )
+)
+"""For TLS 1.2: Mozilla's intermediate set without finite fields, https://ssl-config.mozilla.org/guidelines/5.7.json."""
+
+MEMORY_BYTES = 2 * 2**30
+
+CAPABILITIES = ("SETGID",)
+"""Where it runs as root, to read root's secrets: with no other of root's powers; without this nginx cannot start its workers quietly."""
+
+KEYS = "/srv/keys"
+TLS = "/srv/tls"
+
+
+def containers(stack: Stack) -> tuple[Container, ...]:
+    place = stack.place
+    return (
+        Container(
+            name=NAME,
+            kind=NAME,
+            image=stack.images.get(NAME, IMAGE),
+            argv=("/bin/sh", f"/etc/{NAME}/start.sh"),
+            env={"RES_OPTIONS": "timeout:1 attempts:1"},
+            secrets=(_key_file(stack),),
+            # Folders, not files: a file that is replaced would still be seen as it was.
+            mounts=(
+                Mount(f"@RELEASE@/{NAME}", f"/etc/{NAME}"),
+                Mount(keys_folder(place), KEYS),
+                Mount(served_folder(place), TLS),
+            ),
+            published=(Published(stack.host, stack.port, PORT),),
+            health=Health(("curl", "--silent", "--fail", f"http://127.0.0.1:{METRICS_PORT}/healthz"), start_seconds=5),
+            memory_max_bytes=MEMORY_BYTES,
+            capabilities=CAPABILITIES if _as_root(place) else (),
+            open_files=OPEN_FILES,
+        ),
+    )
+
+
+def keys_folder(place: Place) -> str:
+    """Where people's keys are kept, as hashes."""
+    return f"{place.state}/secrets/{NAME}"
+
+
+def tls_folder(place: Place) -> str:
+    """Where the authority and what it vouched for are kept."""
+    return f"{place.state}/secrets/tls"
+
+
+def served_folder(place: Place) -> str:
+    """What of it the gateway sees: its own certificate and key, and not the authority's key."""
+    return f"{tls_folder(place)}/served"
+
+
+def authority(place: Place) -> str:
+    """What clients hold the gateway's certificate against."""
+    return f"{tls_folder(place)}/authority.pem"
+
+
+def _as_root(place: Place) -> bool:
+    return place.owner.startswith("0:")
+
+
+def _key_file(stack: Stack) -> str:
+    """Every engine of a stack takes the same key."""
+    return stack.engines[0].key_file
+
+
+def files(stack: Stack) -> tuple[ReleaseFile, ...]:
+    groups = groups_of(stack)
+    page = [PAGE[1]] if PAGE[0] in stack.wanted else []
+    configuration = fill(
+        "gateway/nginx.conf.j2",
+        user=["root"] if _as_root(stack.place) else [],
+        workers=WORKERS,
+        connections=CONNECTIONS,
+        shutdown_seconds=_read_seconds(stack),
+        read_seconds=_read_seconds(stack),
+        port=PORT,
+        inside_port=INSIDE_PORT,
+        metrics_port=METRICS_PORT,
+        ciphers=CIPHERS,
+        body_megabytes=BODY_MEGABYTES,
+        routes=ROUTES,
+        groups=[_group(number) for number in range(len(groups))],
+        page=page,
+        no_page=[] if page else [None],
+    )
+    models = {name: _group(number) for number, name in enumerate(groups)}
+    key = _key_file(stack).rpartition("/")[2]
+    return (
+        ReleaseFile(f"{NAME}/nginx.conf", configuration),
+        ReleaseFile(f"{NAME}/gateway.js", fill("gateway/gateway.js.j2", models=json.dumps(models, sort_keys=True))),
+        ReleaseFile(f"{NAME}/start.sh", fill("gateway/start.sh.j2", key=key)),
+        ReleaseFile(f"{NAME}/engines.txt", "".join(f"{line}\n" for line in _addresses(groups, page))),
+        ReleaseFile(f"{NAME}/no-keys.conf", people.text(())),
+    )
+
+
+def groups_of(stack: Stack) -> dict[str, tuple[Service, ...]]:
+    """The servers of each model on this machine, in the order of the plan."""
+    groups: dict[str, tuple[Service, ...]] = {}
+    for one in stack.engines:
+        if not one.node:
+            groups[one.model_name] = (*groups.get(one.model_name, ()), one)
+    return groups
+
+
+def _group(number: int) -> str:
+    return f"model_{number}"
+
+
+def _addresses(groups: dict[str, tuple[Service, ...]], page: list[str]) -> list[str]:
+    """A line for each server: the name of its group, its own, and its port."""
+    served = [
+        f"{_group(number)} {one.name} {one.port}" for number, group in enumerate(groups.values()) for one in group
+    ]
+    return [*served, *(f"{name} {name} {PAGE[2]}" for name in page)]
+
+
+def _read_seconds(stack: Stack) -> int:
+    return max(LEAST_READ_SECONDS, *(4 * one.first_token_seconds for one in stack.engines))
+
+
+def questions(stack: Stack) -> tuple[Question, ...]:
+    """Whether it is there, keeps strangers out, and lets its own key in."""
+    base, vouches = url(stack.host, stack.port), authority(stack.place)
+    models = f"{base}/v1/models"
+    return (
+        Question(NAME, "the gateway", f"{base}/healthz", authority=vouches, contains='"ok"'),
+        Question(NAME, "the models, without a key", models, status=401, authority=vouches),
+        Question(NAME, "the models, with a key", models, key_file=_key_file(stack), authority=vouches),
+    )
+
+
+def url(host: str, port: int) -> str:
+    """Where this machine itself reaches what is published."""
+    own = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared with
+    return f"https://{f'[{own}]' if ':' in own and not own.startswith('[') else own}:{port}"
+
+
+SERVICE = Companion(
+    name=NAME,
+    title="nginx, the gateway",
+    containers=containers,
+    files=files,
+    questions=questions,
+    settings=("certificate", "certificate_key"),
+)

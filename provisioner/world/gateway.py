@@ -1,0 +1,44 @@
+"""The running gateway, asked through its published port which keys it goes by."""
+
+import json
+import ssl
+import time
+from http.client import HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+SECONDS = 3.0
+PAUSE = 0.05
+
+
+def keys_in_force(url: str, authority: str) -> str | None:
+    """What the gateway calls its file of keys; None where none answers.
+
+    It is held against the certificate that we put there; by what name it is reached here says nothing.
+    """
+    address = urlsplit(url)
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        connection = HTTPSConnection(address.hostname or "", address.port, timeout=SECONDS, context=context)
+    except OSError:
+        return None
+    try:
+        connection.request("GET", "/healthz")
+        return str(json.loads(connection.getresponse().read())["keys"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        connection.close()
+
+
+def goes_by(url: str, authority: str, digest: str, seconds: float) -> bool | None:
+    """Whether it takes these keys up within some seconds; None where none answers from the first."""
+    deadline = time.monotonic() + seconds
+    now = keys_in_force(url, authority)
+    if now is None:
+        return None
+    while now != digest and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+        now = keys_in_force(url, authority)
+    return now == digest

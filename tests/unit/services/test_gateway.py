@@ -1,0 +1,100 @@
+"""What is rendered for the gateway: its routes, the models behind them, its container, and no secret anywhere."""
+
+import json
+import re
+
+import pytest
+
+from provisioner.model.plugins import Place, Stack
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.services import gateway
+from tests.unit.planning.samples import machine, plan
+
+STATE = "/var/lib/provision"
+
+
+def stack(*wanted: str, owner: str = "0:0") -> Stack:
+    """Two copies of one model and one of another, on one machine of two."""
+    served = plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0]
+    engines = (
+        replace(served, name="llm-0", port=8000, model_name="large", first_token_seconds=600),
+        replace(served, name="llm-1", port=8001, model_name="large"),
+        replace(served, name="llm-2", port=8000, model_name="large", node=1),
+        replace(served, name="small", port=8002, model_name='it\'s "small"'),
+    )
+    place = Place(STATE, "python", "", user_manager=False, owner=owner)
+    return Stack(engines, place, "127.0.0.1", 8443, (), {}, {}, frozenset(("gateway", *wanted)))
+
+
+def file(name: str, of: Stack) -> str:
+    (found,) = (each.content for each in gateway.files(of) if each.path == f"gateway/{name}")
+    return found
+
+
+def test_each_model_is_a_group_of_the_servers_on_this_machine() -> None:
+    assert file("engines.txt", stack()) == "model_0 llm-0 8000\nmodel_0 llm-1 8001\nmodel_1 small 8002\n"
+
+
+def test_the_script_finds_a_group_by_the_models_name_whatever_that_holds() -> None:
+    table = re.search(r"^var MODELS = (.*);$", file("gateway.js", stack()), re.MULTILINE)
+    assert table
+    assert json.loads(table[1]) == {"large": "model_0", 'it\'s "small"': "model_1"}
+
+
+def test_only_routes_of_inference_lead_to_an_engine() -> None:
+    text = file("nginx.conf", stack("openwebui"))
+    assert {name for name in re.findall(r"location = (\S+) \{", text) if name.startswith("/v1/")} == {
+        *gateway.ROUTES,
+        "/v1/models",
+    }
+    assert not [word for word in ("tokenize", "load", "pull", "slots", "props", "metrics") if f"/v1/{word}" in text]
+    assert re.search(r"location /v1/ \{\s+return 404;", text)
+
+
+def test_the_chat_page_is_there_only_where_it_stands() -> None:
+    assert "proxy_pass http://webui;" in file("nginx.conf", stack("openwebui"))
+    assert "webui webui 8080\n" in file("engines.txt", stack("openwebui"))
+    assert "webui" not in file("nginx.conf", stack()) + file("engines.txt", stack())
+    assert re.search(r"location / \{\s+return 404;", file("nginx.conf", stack()))
+
+
+def test_answers_may_take_as_long_as_the_slowest_engine_needs() -> None:
+    assert "proxy_read_timeout 2400s;" in file("nginx.conf", stack())
+
+
+@pytest.mark.parametrize(("owner", "asked"), [("0:0", True), ("1000:1000", False)])
+def test_only_where_it_starts_as_root_it_is_told_to_stay_so(owner: str, asked: bool) -> None:
+    (container,) = gateway.containers(stack(owner=owner))
+    assert ("user root;" in file("nginx.conf", stack(owner=owner))) is asked
+    assert bool(container.capabilities) is asked
+
+
+def test_the_container_sees_folders_so_that_what_is_replaced_there_is_seen() -> None:
+    (container,) = gateway.containers(stack())
+    assert {(mount.source, mount.target) for mount in container.mounts} == {
+        ("@RELEASE@/gateway", "/etc/gateway"),
+        (f"{STATE}/secrets/gateway", "/srv/keys"),
+        (f"{STATE}/secrets/tls/served", "/srv/tls"),
+    }
+    assert not any(mount.writable for mount in container.mounts)
+    assert container.secrets == (f"{STATE}/secrets/llm.key",)
+    assert [(port.host, port.port, port.inside) for port in container.published] == [("127.0.0.1", 8443, 8443)]
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "https://127.0.0.1:8443"),
+        ("0.0.0.0", "https://127.0.0.1:8443"),
+        ("fd00::1", "https://[fd00::1]:8443"),
+    ],
+)
+def test_the_questions_are_asked_where_this_machine_reaches_it(host: str, url: str) -> None:
+    asked = gateway.questions(replace(stack(), host=host))
+    assert [(one.url, one.status, bool(one.key_file)) for one in asked] == [
+        (f"{url}/healthz", 200, False),
+        (f"{url}/v1/models", 401, False),
+        (f"{url}/v1/models", 200, True),
+    ]
+    assert {one.authority for one in asked} == {f"{STATE}/secrets/tls/authority.pem"}
