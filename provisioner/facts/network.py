@@ -19,9 +19,12 @@ def parse(answers: Answers) -> tuple[Interface, ...]:
 
 def _addresses(answers: Answers) -> dict[str, str]:
     """By interface. Machines that were recorded before this was asked have none."""
-    told = text(answers, "addresses")
-    found = json.loads(told) if told else {}
-    return {str(name): str(address) for name, address in found.items()} if isinstance(found, dict) else {}
+    try:
+        found = json.loads(text(answers, "addresses") or "{}")
+    except ValueError:
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(name): address for name, address in pairs if isinstance(address, str)}
 
 
 def _interface(answers: Answers, name: str, address: str | None) -> Interface:

@@ -24,15 +24,16 @@ VLLM_VALUES = {
     "gpu-memory-utilization": "0.9", "kv-cache-memory-bytes": "1073741824", "kv-cache-dtype": "fp8", "block-size": "32",
     "dtype": "half", "quantization": "awq", "cpu-offload-gb": "8", "reasoning-parser": "deepseek_r1",
     "tool-call-parser": "hermes", "distributed-executor-backend": "mp", "nnodes": "2", "node-rank": "1",
-    "master-addr": "192.0.2.1", "master-port": "29501",
+    "master-addr": "192.0.2.1", "master-port": "29501", "max-cudagraph-capture-size": "32", "numa-bind-nodes": "0 0 1 1",
+    "numa-bind-cpus": "0-3 4-7",
 }  # fmt: skip
 SGLANG_VALUES = {
     "tp-size": "4", "pp-size": "2", "ep-size": "4", "attn-dp-size": "2", "nnodes": "2",
     "node-rank": "1", "dist-init-addr": "192.0.2.1:5000", "mem-fraction-static": "0.85", "max-running-requests": "64",
     "max-total-tokens": "100000", "chunked-prefill-size": "4096", "kv-cache-dtype": "fp8_e5m2", "dtype": "half",
-    "quantization": "awq", "attention-backend": "triton", "numa-node": "0",
+    "quantization": "awq", "attention-backend": "triton", "numa-node": "0 0 1 1",
     "reasoning-parser": "deepseek-r1", "tool-call-parser": "qwen25", "cuda-graph-backend-decode": "disabled",
-    "cuda-graph-backend-prefill": "disabled",
+    "cuda-graph-backend-prefill": "disabled", "cuda-graph-max-bs-decode": "24",
 }  # fmt: skip
 
 
@@ -41,8 +42,9 @@ def read(engine: Engine, plugin: Plugin, options: Mapping[str, str]) -> dict[str
 
 
 def as_said(seen: object) -> str:
-    value = seen[0] if isinstance(seen, list) else seen
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value).lower()
+    if isinstance(seen, list):
+        return " ".join(map(as_said, seen))
+    return str(int(seen) if isinstance(seen, float) and seen.is_integer() else seen).lower()
 
 
 def test_what_is_always_said_to_vllm(engine: Engine) -> None:
@@ -58,7 +60,9 @@ def test_what_is_always_said_to_vllm(engine: Engine) -> None:
 def test_each_option_of_vllm(engine: Engine, flag: str) -> None:
     """One by one, since some exclude each other."""
     value = "true" if flag in vllm.SWITCHES else VLLM_VALUES[flag]
-    needed = {"tool-call-parser": "hermes"} if flag == "enable-auto-tool-choice" else {}
+    beside = {"enable-auto-tool-choice": ("tool-call-parser", "hermes"), "numa-bind-nodes": ("numa-bind", "true"),
+              "numa-bind-cpus": ("numa-bind", "true")}  # fmt: skip
+    needed = dict([beside[flag]]) if flag in beside else {}
     seen = read(engine, vllm.ENGINE, {flag: value, **needed})
     assert as_said(seen[flag.replace("-", "_")]) == value
 
@@ -91,6 +95,15 @@ def test_each_option_of_sglang(engine: Engine, flag: str) -> None:
 def test_each_cache_type_that_may_be_planned(engine: Engine, plugin: Plugin) -> None:
     for kind in plugin.cache_types:
         assert read(engine, plugin, {"kv-cache-dtype": kind})["kv_cache_dtype"] == kind
+
+
+@pytest.mark.parametrize("plugin", [vllm.ENGINE, sglang.ENGINE], ids=["vllm", "sglang"])
+def test_each_word_that_may_be_set(engine: Engine, plugin: Plugin) -> None:
+    for method in dict.fromkeys(word for words in plugin.methods.values() for word in words):
+        assert read(engine, plugin, {"quantization": method})["quantization"] == method
+    for flag, words in plugin.values.items():
+        for word in words:
+            assert read(engine, plugin, {flag: word})[flag] == word
 
 
 @pytest.mark.parametrize("plugin", [vllm.ENGINE, sglang.ENGINE], ids=["vllm", "sglang"])

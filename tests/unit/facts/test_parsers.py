@@ -294,3 +294,18 @@ def test_devices_of_all_makers_are_seen_without_a_driver(device: str, vendor: st
     assert pci.ADDRESSES.parse(answers) == ("0000:01:00.0",)
     (found,) = pci.at(("0000:01:00.0",)).parse(answers)
     assert (found.vendor, found.driver, found.numa_node) == (vendor, None, None)
+
+
+def test_interfaces_have_the_addresses_that_the_kernel_tells() -> None:
+    folder = "/sys/class/net/eth0"
+    files = {f"{folder}/type": "1\n", f"{folder}/operstate": "up\n", f"{folder}/device": "../../../0000:01:00.0"}
+    (found,) = network.parse({**files, "addresses": '{"lo": "127.0.0.1", "eth0": "192.0.2.7"}'})
+    assert (found.name, found.kind, found.up, found.address) == ("eth0", "ethernet", True, "192.0.2.7")
+    for nothing in (
+        {},
+        {"addresses": Unknown("no")},
+        {"addresses": "[1]"},
+        {"addresses": "{"},
+        {"addresses": '{"eth0": 7}'},
+    ):
+        assert network.parse({**files, **nothing})[0].address is None

@@ -1,20 +1,32 @@
 """What engines that claim a share are told by name, and by the plan: it is counted, or refused before anything is started."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from provisioner.errors import BadInput
 from provisioner.model.plan import Plan
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from tests.unit.planning.samples import GIB, decision, plan, used
+from provisioner.model.weights import CheckpointFolder, Shelf
+from provisioner.planning.attempt import Attempt, Scene
+from provisioner.planning.choose import choose
+from provisioner.planning.ground import survey
+from provisioner.planning.settings import wish_of
+from provisioner.weights.folder import checkpoint_in
+from tests.unit.planning.samples import CATALOG, GIB, decision, machine, plan, used
+from tests.unit.weights.checkpoints import CONFIG, PARTS, checkpoint, safetensors, write
 
 CARD = "1x RTX 4090, 64 GiB"
 CROWDED = {"engine.max-num-seqs": "256"}
 
 
-def asked(context: int = 8192, concurrency: int = 1, model: str = "qwen3-8b", **settings: str) -> Spec:
+def asked(*settings: str, context: int = 8192, concurrency: int = 1, model: str = "qwen3-8b") -> Spec:
+    """`settings` as they are written after `--set engine.`."""
+    named = {f"engine.{flag}": value for flag, _, value in (setting.partition("=") for setting in settings)}
     return Spec(
-        model=model, precision="bf16", engine="vllm", context=context, concurrency=concurrency,
-        settings={f"engine.{flag.replace('_', '-')}": value for flag, value in settings.items()},
+        model=model, precision="bf16", engine="vllm", context=context, concurrency=concurrency, settings=named
     )  # fmt: skip
 
 
@@ -30,15 +42,15 @@ def cache_of(made: Plan) -> int:
 
 @pytest.mark.parametrize(("requests", "largest"), [("8", "16"), ("100", "200"), ("256", "512"), ("1000", "512")])
 def test_graphs_are_captured_for_twice_the_requests_at_a_time(requests: str, largest: str) -> None:
-    made = plan(CARD, asked(max_num_seqs=requests))
+    made = plan(CARD, asked(f"max-num-seqs={requests}"))
     assert option(made, "max-cudagraph-capture-size") == largest
     assert decision(made, "graphs") == f"batches up to {largest}"
 
 
 def test_fewer_graphs_leave_more_room_for_the_cache() -> None:
     usual, few, none = (
-        cache_of(plan(CARD, asked(max_num_seqs="256", **more)))
-        for more in ({}, {"max_cudagraph_capture_size": "8"}, {"enforce_eager": "true"})
+        cache_of(plan(CARD, asked("max-num-seqs=256", *more)))
+        for more in ((), ("max-cudagraph-capture-size=8",), ("enforce-eager=true",))
     )
     assert usual < few < none
     assert none - usual == pytest.approx(1 * GIB, rel=0.01)
@@ -47,13 +59,13 @@ def test_fewer_graphs_leave_more_room_for_the_cache() -> None:
 
 @pytest.mark.parametrize(("context", "change"), [(36000, "graphs for batches up to 1"), (39000, "no graphs")])
 def test_smaller_graphs_or_none_are_told_where_they_make_it_fit(context: int, change: str) -> None:
-    spec = asked(context, max_num_seqs="256")
+    spec = asked("max-num-seqs=256", context=context)
     made = plan(CARD, spec)
     assert made.verdict == "refused"
     first = made.cheapest_changes[0]
     assert first.change == change
-    flag, _, value = first.flags[1].removeprefix("engine.").partition("=")
-    assert plan(CARD, asked(context, max_num_seqs="256", **{flag: value})).verdict == "fits"
+    changed = asked("max-num-seqs=256", first.flags[1].removeprefix("engine."), context=context)
+    assert plan(CARD, changed).verdict == "fits"
 
 
 def test_sglang_captures_no_more_than_it_runs_at_a_time() -> None:
@@ -62,20 +74,20 @@ def test_sglang_captures_no_more_than_it_runs_at_a_time() -> None:
 
 
 def test_a_cache_of_so_many_bytes_is_counted_as_that() -> None:
-    made = plan(CARD, asked(kv_cache_memory_bytes=str(2 * GIB)))
+    made = plan(CARD, asked(f"kv-cache-memory-bytes={2 * GIB}"))
     assert (made.verdict, cache_of(made)) == ("fits", 2 * GIB)
     assert made.memory is not None
     assert (
         made.memory.kv_tokens == made.memory.kv_tokens_low == made.memory.kv_tokens_high == 2 * GIB // 147456 // 16 * 16
     )
-    assert plan(CARD, asked(kv_cache_memory_bytes=str(1 * GIB))).verdict == "refused"
-    assert plan(CARD, asked(kv_cache_memory_bytes=str(8 * GIB))).verdict == "refused"
+    assert plan(CARD, asked(f"kv-cache-memory-bytes={1 * GIB}")).verdict == "refused"
+    assert plan(CARD, asked(f"kv-cache-memory-bytes={8 * GIB}")).verdict == "refused"
 
 
 def test_weights_that_are_left_to_the_host_are_counted_there() -> None:
-    large = {"model": "qwen2.5-14b-instruct", "context": 4096}
-    assert plan(CARD, asked(**large)).verdict == "refused"  # type: ignore[arg-type]
-    made = plan(CARD, asked(**large, cpu_offload_gb="12"))  # type: ignore[arg-type]
+    large = "qwen2.5-14b-instruct"
+    assert plan(CARD, asked(model=large, context=4096)).verdict == "refused"
+    made = plan(CARD, asked("cpu-offload-gb=12", model=large, context=4096))
     assert made.verdict == "fits", made.binding
     assert made.memory is not None
     device = made.memory.per_device[0]
@@ -84,7 +96,7 @@ def test_weights_that_are_left_to_the_host_are_counted_there() -> None:
     assert used(made, "host") >= 12 * GIB
     assert made.capacity is not None
     assert made.capacity.tokens_per_second is None
-    assert plan("1x RTX 4090, 16 GiB", asked(**large, cpu_offload_gb="12")).verdict == "refused"  # type: ignore[arg-type]
+    assert plan("1x RTX 4090, 16 GiB", asked("cpu-offload-gb=12", model=large, context=4096)).verdict == "refused"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +110,7 @@ def test_weights_that_are_left_to_the_host_are_counted_there() -> None:
 )  # fmt: skip
 def test_nonsense_is_refused_with_what_would_do(flag: str, value: str, known: str) -> None:
     with pytest.raises(BadInput) as refused:
-        plan(CARD, asked(**{flag: value}))
+        plan(CARD, asked(f"{flag}={value}"))
     assert f"engine.{flag}" in refused.value.message or "cache type" in refused.value.message
     assert known in refused.value.fix
 
@@ -140,3 +152,35 @@ def test_gpt_oss_is_not_cut_over_more_ranks_than_it_has_key_value_heads() -> Non
     made = plan("16x h100-sxm-80g, 1024 GiB", spec)
     assert made.verdict == "refused"
     assert "take tensor parallel 1, 2, 4 or 8" in made.binding
+
+
+def folder(tmp_path: Path, place: str, tied: bool) -> CheckpointFolder:
+    """One of them has its output head in the files, the other uses the embeddings for it."""
+    files = checkpoint({**CONFIG, "tie_word_embeddings": tied})
+    if tied:
+        index = json.loads(files["model.safetensors.index.json"])
+        del index["weight_map"]["lm_head.weight"]
+        first = {name: kind for name, kind in PARTS[0].items() if name != "lm_head.weight"}
+        files |= {"model.safetensors.index.json": json.dumps(index).encode(),
+                  "model-00001-of-00002.safetensors": safetensors(first)}  # fmt: skip
+    return checkpoint_in(str(write(tmp_path / place / "Tiny", files)), lambda _path: "1" * 64)
+
+
+def test_two_folders_of_one_name_have_figures_of_their_own(tmp_path: Path) -> None:
+    """Whatever is kept between the tries of a plan."""
+    one, other = folder(tmp_path, "a", tied=False), folder(tmp_path, "b", tied=True)
+    assert one.title == other.title
+    shelf, facts = Shelf(folders=(one, other)), machine(CARD)
+    scenes = [
+        Scene(wish_of(Spec(model=each.path, engine="vllm")), facts, survey(facts), CATALOG, shelf)
+        for each in (one, other)
+    ]
+    together = replace(scenes[1], known=scenes[0].known)
+    for scene in (scenes[0], together):
+        assert not choose(scene).attempt.problem
+    assert weights(choose(together).attempt) == weights(choose(scenes[1]).attempt) < weights(choose(scenes[0]).attempt)
+
+
+def weights(attempt: Attempt) -> int:
+    assert attempt.served is not None
+    return attempt.served.load.weights_bytes

@@ -312,6 +312,8 @@ def compressed(weights: dict[str, object], inputs: object = None, form: str = ""
         ({"quant_method": "awq", "bits": 4, "group_size": 128}, ("awq", 128)),
         ({"quant_method": "gptq", "bits": 4, "group_size": 32}, ("gptq", 32)),
         ({"quant_method": "gptq", "bits": 4, "group_size": -1}, ("gptq", 0)),
+        ({"quant_method": "gptq", "bits": 4}, ("gptq", 128)),
+        ({"quant_method": "awq", "bits": 4}, ("awq", 128)),
         ({"quant_method": "gptq", "bits": 8, "group_size": 128}, ("gptq_int8", 128)),
         ({"quant_method": "auto-round", "bits": 4, "group_size": 128}, ("w4a16", 128)),
         ({"quant_method": "mxfp4"}, ("mxfp4", 32)),

@@ -20,11 +20,14 @@ from provisioner.world.patience import Overdue, call, call_all
 
 
 def test_topics() -> None:
-    answers = kernel.answer(("uname", "clock", "user", "runtime", "statvfs:/", "statvfs:/nowhere/at/all", "colour"))
+    answers = kernel.answer(
+        ("uname", "clock", "user", "runtime", "addresses", "statvfs:/", "statvfs:/nowhere/at/all", "colour")
+    )
     assert json.loads(text(answers["uname"]))["release"] == os.uname().release
     assert abs(json.loads(text(answers["clock"]))["unix"] - time.time()) < 5
     assert json.loads(text(answers["user"]))["uid"] == os.getuid()
     assert json.loads(text(answers["runtime"]))["python"] == sys.executable
+    assert json.loads(text(answers["addresses"])).get("lo") == "127.0.0.1"
     assert json.loads(text(answers["statvfs:/"]))["total"] > 0
     assert answers["statvfs:/nowhere/at/all"] == Unknown("No such file or directory")
     assert answers["colour"] == Unknown("the kernel is not asked about 'colour'")

@@ -103,7 +103,7 @@ class Talkative:
         "/sys/class/net/enx001122334455/type": "1\n",
         "/sys/class/net/enx001122334455/uevent": "INTERFACE=enx001122334455\nMAC=00:11:22:33:44:55\n",
     }
-    SECRETS = ("deadbeef", "alice", "hunter2", "workshop", "4cc3f9a0", "001122334455", "00:11:22", "1c2d3e4f", "box.example.org", "s3cret", "1b0f7c2e", "2864457224837561596", "17778158520442550414", "27c098ab60be7cfc", "98b7c03c4a6c0f01", "1122334455667788", "02K0MA0258D0007R")  # fmt: skip
+    SECRETS = ("deadbeef", "alice", "hunter2", "workshop", "4cc3f9a0", "001122334455", "00:11:22", "1c2d3e4f", "box.example.org", "s3cret", "1b0f7c2e", "2864457224837561596", "17778158520442550414", "27c098ab60be7cfc", "98b7c03c4a6c0f01", "1122334455667788", "02K0MA0258D0007R", "10.1.2.3")  # fmt: skip
 
     TOOLS: ClassVar = {
         amd.LIST: samples.AMD_LIST,
@@ -116,7 +116,7 @@ class Talkative:
             case ReadFiles():
                 return answer(MemoryTree(self.FILES, {}), question)
             case AskKernel(topics):
-                told = {"uname": {"node": "box.example.org", "release": "6", "machine": "x86_64"}, "runtime": {"python": "/home/alice/bin/python", "version": "3"}}  # fmt: skip
+                told = {"uname": {"node": "box.example.org", "release": "6", "machine": "x86_64"}, "runtime": {"python": "/home/alice/bin/python", "version": "3"}, "addresses": {"enx001122334455": "10.1.2.3"}}  # fmt: skip
                 space = {"total": 9, "free": 9, "inodes": 9, "free_inodes": 9}
                 known = {f"statvfs:{place}": space for place in ("/home/alice", "/mnt")} | told
                 return {topic: json.dumps(known[topic]) if topic in known else Unknown("no") for topic in topics}
