@@ -27,6 +27,9 @@ FP8 has 20 GB (kvcache-ai/ktransformers@95009ea doc/en/kt-kernel/deepseek-v3.2-s
 METHODS = (("amx_int8", "AMXINT4"), ("avx512f", "RAWINT4"), ("avx2", "LLAMAFILE"))
 """By what processors can do, the most first; the last one reads GGUF files and runs on all three."""
 
+UNREAD = {"mxfp4": "kvcache-ai/ktransformers#1655", "iq4_nl": "kvcache-ai/ktransformers#1884"}
+"""Types of GGUF files that this method fails with, and where that was reported."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -79,7 +82,7 @@ def place(
     split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, card_experts=count)
     methods = tuple(name for flag, name in METHODS if machine.flags is None or flag in machine.flags)
     no_room = _no_room(load, device + moved, host, machine)
-    return Placement(load, split, host, overhead, methods, _unfit(load, machine, methods), no_room)
+    return Placement(load, split, host, overhead, methods, _unfit(load, precision, machine, methods), no_room)
 
 
 def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]:
@@ -103,8 +106,10 @@ def _load(geometry: Geometry, weights_bytes: int, precision: str, context: int, 
     return replace(load, reads=reads, weights_bytes=size_on_card - on_card.expert_bytes + reads.expert_bytes)
 
 
-def _unfit(load: Load, machine: Machine, methods: tuple[str, ...]) -> str:
-    """Hardware that it has no kernels for, and models that it does nothing for."""
+def _unfit(load: Load, precision: str, machine: Machine, methods: tuple[str, ...]) -> str:
+    """Hardware and files that it has no kernels for, and models that it does nothing for."""
+    if precision.removeprefix("ud_") in UNREAD:
+        return f"kt-kernel does not load experts in {precision} ({UNREAD[precision.removeprefix('ud_')]})"
     if machine.compute_capability is not None and machine.compute_capability not in CAPABILITIES:
         return f"kt-kernel has no build for compute capability {machine.compute_capability} (only {', '.join(CAPABILITIES)})"
     if not methods:

@@ -172,7 +172,7 @@ def test_ollama_has_no_flag_for_it_and_keeps_to_layers() -> None:
     assert not [one for one in made.decisions if one.subject == "offload"]
 
 
-@pytest.mark.parametrize("spec", [Spec(model=GPT), Spec(model=QWEN), Spec(model="qwen3-30b-a3b", precision="q8_0")])
+@pytest.mark.parametrize("spec", [Spec(model=QWEN), Spec(model="qwen3-30b-a3b", precision="q8_0")])
 def test_a_model_that_its_card_cannot_hold_is_refused_with_both_hybrids_and_their_speeds(spec: Spec) -> None:
     made = plan(DESKTOP, spec)
     assert made.verdict == "refused"
@@ -184,6 +184,15 @@ def test_a_model_that_its_card_cannot_hold_is_refused_with_both_hybrids_and_thei
         assert planned.verdict == "fits"
         assert one.effect.startswith(f"about {rate(planned):.2g} tokens/s")
     assert "does not start it" in transformers.effect
+
+
+def test_experts_that_ktransformers_does_not_load_are_offered_for_llama_cpp_alone() -> None:
+    made = plan(DESKTOP, Spec(model=GPT))
+    assert change(made, "placement=split").effect.startswith("about 23 tokens/s")
+    assert not [one for one in made.cheapest_changes if "ktransformers" in one.flags]
+    asked = plan(DESKTOP, Spec(model=GPT, engine="ktransformers"))
+    assert asked.verdict == "refused"
+    assert "kt-kernel does not load experts in mxfp4" in asked.binding
 
 
 def change(made: Plan, flag: str) -> Change:
@@ -208,7 +217,7 @@ def test_no_hybrid_is_offered_against_what_was_asked_or_for_nothing(spec: Spec) 
 
 
 def test_the_engine_with_experts_on_the_host_is_told_as_a_split() -> None:
-    made = plan(DESKTOP, Spec(model=GPT, engine="ktransformers"))
+    made = plan(DESKTOP, Spec(model=QWEN, engine="ktransformers"))
     assert made.verdict == "fits"
     assert "split" in next(one.choice for one in made.decisions if one.subject == "precision and context")
 

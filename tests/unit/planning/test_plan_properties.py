@@ -26,6 +26,8 @@ CARDS = (
     "", "1x RTX 3060, ", "1x RTX 4090, ", "2x L40S, ", "1x A100 80GB PCIe, ", "1x H200, ", "1x K100-AI, ", "8x RTX 4090, ",
     "2x RTX 4090, 2x RTX 3090, ", "4x V100 SXM2 32GB, ", "8x H20-3e, nvlink=yes, ", "8x 910B3, ", "8x MI300X, 2 nodes, ",
 )  # fmt: skip
+MIXTURES = ("gpt-oss-120b", "qwen3-235b-a22b-instruct-2507", "deepseek-r1", "qwen3-30b-a3b")
+"""Models with experts, of which GGUF files are known: cards and host memory can share them in more than one way."""
 UNKNOWN = Unknown("it could not be asked")
 EACH = settings(deadline=None, max_examples=examples(60))
 
@@ -45,10 +47,11 @@ def specs(draw: st.DrawFn) -> Spec:
     placement = draw(st.none() | st.sampled_from(("device", "split", "host")))
     return Spec(
         profile=draw(st.sampled_from(PROFILES)),
+        model=draw(st.none() | st.sampled_from(MIXTURES)),
         context=draw(st.none() | st.integers(1, 1 << 17)),
         concurrency=draw(st.none() | st.integers(1, 32)),
         precision=draw(st.none() | st.sampled_from(("q4_k_m", "q8_0", "bf16", "fp8", "awq"))),
-        engine=draw(st.none() | st.sampled_from(("vllm", "sglang", "llamacpp", "ollama"))),
+        engine=draw(st.none() | st.sampled_from(("vllm", "sglang", "llamacpp", "ollama", "ktransformers"))),
         settings={} if placement is None else {"placement": placement},
     )
 
@@ -156,7 +159,7 @@ def _changed(facts: HostFacts, spec: Spec, change: Change) -> Plan:
 OPTIONS = {
     "vllm": ("engine.tensor-parallel-size=2", "engine.tensor-parallel-size=3", "engine.max-num-seqs=64"),
     "sglang": ("engine.tp-size=2", "engine.tp-size=3", "engine.pp-size=2", "engine.kv-cache-dtype=fp8_e5m2"),
-    "llamacpp": ("engine.cache_type_k=q8_0", "context=4096"),
+    "llamacpp": ("engine.cache_type_k=q8_0", "engine.n-cpu-moe=40", "context=4096"),
 }
 
 
@@ -197,7 +200,7 @@ def names_in(pair: tuple[str, str]) -> tuple[str, ...]:
 
 def said_in(spec: Spec) -> dict[str, object]:
     """Settings come last: they say it over an option of the same name."""
-    options = {name: getattr(spec, name) for name in ("engine", "precision", "context", "concurrency", "profile")}
+    options = {name: getattr(spec, name) for name in ("engine", "model", "precision", "context", "concurrency", "profile")}
     said = {name: value for name, value in options.items() if value not in (None, "auto")}
     settings_said = {
         key.replace("_", "-"): int(value) if value.isdecimal() else value for key, value in spec.settings.items()
