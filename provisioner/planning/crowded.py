@@ -107,7 +107,7 @@ def _more_cards(table: Table) -> Iterator[Change]:
     scene = table.scene
     cards, _ = usable_cards(scene.facts)
     entry = entry_of(scene.catalog, max(cards, key=free_bytes)) if cards and not table.host else None
-    for count in range(1, CARDS_OF_A_SERVER - len(cards) + 1) if entry else ():
+    for count in range(1, CARDS_OF_A_SERVER - len(cards) + 1) if entry and not entry.shares_host_memory else ():
         added = f"+{count}x {entry.id}" if entry else ""
         facts = what_if(scene.facts, added, scene.catalog)
         if not deal(table.spec, replace(scene, facts=facts, ground=survey(facts))).packed.left:

@@ -88,13 +88,13 @@ BESIDE_SHARED = 8 * GIB
 """Of a memory that a card shares with its host, kept for programs of the host: a server and its worker hold 6 GiB of it."""
 
 
-def beside_shared(facts: HostFacts, host: Room | Unknown) -> tuple[Room | Unknown, HostFacts]:
+def beside_shared(facts: HostFacts, host: Room | Unknown, servers: int = 1) -> tuple[Room | Unknown, HostFacts]:
     """Cards that have no memory of their own get what the host's leaves them, in equal parts, and the host what is kept."""
     sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
                for card in found if _shares(card)]  # fmt: skip
     if not sharing or isinstance(host, Unknown):
         return host, facts
-    kept = min(BESIDE_SHARED, host.budget_bytes)
+    kept = min(servers * BESIDE_SHARED, host.budget_bytes)
     free, total = (host.budget_bytes - kept) // len(sharing), host.total_bytes // len(sharing)
 
     def held(card: Accelerator) -> Accelerator:
@@ -106,6 +106,17 @@ def beside_shared(facts: HostFacts, host: Room | Unknown) -> tuple[Room | Unknow
     }
     told = f"{size(kept)} of {host.basis}; the rest is for the cards that share it"
     return replace(host, budget_bytes=kept, basis=told), replace(facts, accelerators=accelerators)
+
+
+def parted(facts: HostFacts, servers: int) -> HostFacts:
+    """The machine as if each card and the host had its part for itself: who deals them out to several models counts each byte once."""
+    whole = host_room(facts)
+    host, shared = beside_shared(facts, whole, servers)
+    if host is whole or isinstance(host, Unknown) or isinstance(facts.memory, Unknown):
+        return facts
+    return replace(
+        shared, memory=replace(facts.memory, available_bytes=host.budget_bytes + host_reserve(host.total_bytes))
+    )
 
 
 def _shares(card: Accelerator) -> bool:

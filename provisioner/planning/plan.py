@@ -22,7 +22,7 @@ from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.changes import cheapest_changes
 from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
-from provisioner.planning.ground import Ground, survey
+from provisioner.planning.ground import Ground, parted, survey
 from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
 from provisioner.planning.settings import Wish, wish_of
@@ -45,7 +45,8 @@ def make_plan(
     if spec.models:
         from provisioner.planning.several import plan_several
 
-        several = Scene(_wish(spec, catalog), facts, survey(facts), catalog, shelf, learned=learned)
+        there = parted(facts, len(spec.models))
+        several = Scene(_wish(spec, catalog), there, survey(there), catalog, shelf, learned=learned)
         return plan_several(
             spec, several, lambda one, there: make_plan(one, there, catalog, shelf, place, learned=learned)
         )

@@ -1,11 +1,15 @@
 """A machine in one line: what is said, what is taken as enough, and what is not understood."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provisioner.accelerators.nvidia import parse
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.devices import named
 from tests.unit.planning.samples import CATALOG, GIB, machine, plan
@@ -162,6 +166,20 @@ def test_several_of_them_are_several_machines() -> None:
 
 
 def test_a_machine_whose_driver_tells_no_memory_of_such_a_card_is_planned_the_same() -> None:
-    recorded = cards(machine("1x GB10"))[0]
-    assert isinstance(recorded.memory_bytes, Unknown)
-    assert recorded.shares_host_memory
+    """NVML answers `not supported` for the memory of a GB10."""
+    told = {"devices": [{"index": 0, "name": "NVIDIA GB10", "uuid": "GPU-1", "compute_capability": [12, 1],
+                         "memory": {"error": "Not Supported"}, "processes": []}]}  # fmt: skip
+    detected = replace(machine("128 GiB, 20 cores"), accelerators={"nvidia": parse({"nvml": json.dumps(told)})})
+    (card,) = cards(detected)
+    assert isinstance(card.memory_bytes, Unknown)
+    made = plan(detected, Spec(model="gpt-oss-120b", engine="vllm"))
+    assert made.verdict == "fits", made.binding
+
+
+def test_several_models_share_such_a_memory_once() -> None:
+    facts = machine("1x GB10, 64 GiB")
+    made = plan(facts, Spec(models=("qwen3-8b", "qwen3-4b")))
+    assert made.verdict == "fits", made.binding
+    assert made.memory is not None
+    assert all(one.free_bytes >= 0 for one in made.memory.per_device)
+    assert sum(one.budget_bytes for one in made.memory.per_device) < 64 * GIB
