@@ -34,7 +34,7 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         rung = replace(rung, precision=subject.precision, context=longest)
     keys, values = cache_types(scene.wish)
     need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
-    load = load_of(subject.geometry, subject.weights_bytes, need.kv_bytes, subject.precision)
+    load = load_of(subject.geometry, subject.weights_bytes, need.kv_bytes, subject.precision, subject.tensors)
     need = with_copies(need, load)
     ways = tuple(_ways(scene, engine, rung, subject, need, load))
     best = best_of(ways)

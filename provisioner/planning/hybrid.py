@@ -8,7 +8,8 @@ first N layers, of which a token reads few.
 from collections.abc import Callable
 
 from provisioner.model.catalog import Geometry
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, replace
+from provisioner.model.weights import TensorBytes
 from provisioner.planning.amounts import size
 from provisioner.planning.capacity import Expected
 from provisioner.planning.host_speed import HostSpeed
@@ -29,13 +30,20 @@ class Load:
 
     @property
     def host_table_bytes(self) -> int:
-        """Input embeddings, which llama.cpp keeps on the host."""
+        """Input embeddings, which llama.cpp keeps on the host, and what else of the files no token reads."""
         return max(0, self.weights_bytes - self.reads.common_bytes - self.reads.expert_bytes)
 
 
-def load_of(geometry: Geometry, weights_bytes: int, kv_bytes: int, precision: str) -> Load:
+def load_of(
+    geometry: Geometry, weights_bytes: int, kv_bytes: int, precision: str, tensors: TensorBytes | None = None
+) -> Load:
+    """By what the files say of their tensors, else by the model's shape."""
+    reads = reads_of(geometry, weights_bytes, precision)
+    if tensors is not None and tensors.experts:
+        table = tensors.embedding if tensors.output else 0
+        reads = replace(reads, expert_bytes=tensors.experts, common_bytes=tensors.loaded - tensors.experts - table)
     return Load(
-        reads=reads_of(geometry, weights_bytes, precision),
+        reads=reads,
         expert_layers=geometry.layers - geometry.dense_layers if geometry.experts else 0,
         weights_bytes=weights_bytes,
         kv_bytes=kv_bytes,

@@ -4,9 +4,9 @@ from provisioner.model.catalog import Checkpoint, Geometry, GgufOffer, ModelEntr
 from provisioner.model.facts import Unknown
 from provisioner.model.load import GROUP
 from provisioner.model.plan import WeightFile
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import dataclass, fields, replace
 from provisioner.model.spec import Rung
-from provisioner.model.weights import GgufHeader, LocalFile, Shelf
+from provisioner.model.weights import GgufHeader, LocalFile, Shelf, TensorBytes
 from provisioner.planning.checkpoints import checkpoint_of
 
 ROUNDED = 1.01
@@ -32,6 +32,8 @@ class Subject:
     format: str = "gguf"
     group: int = GROUP
     """Values that share a scale, in a quantization by groups; 0 where a whole column does."""
+    tensors: TensorBytes | None = None
+    """What the files themselves say of their tensors; None where they have not been read."""
 
 
 def is_path(model: str) -> bool:
@@ -67,6 +69,7 @@ def from_catalog(entry: ModelEntry, precision: str, shelf: Shelf) -> Subject | s
         weights_bytes=sum(file.size_bytes for file in files),
         source=offer.source,
         origin=origin,
+        tensors=_tensors(local),
     )
 
 
@@ -219,7 +222,16 @@ def _from_header(header: GgufHeader, files: tuple[LocalFile, ...], shelf: Shelf)
         weights_bytes=sum(file.size_bytes for file in files),
         source="the file's own header",
         origin="files of this machine",
+        tensors=_tensors(files),
     )
+
+
+def _tensors(files: tuple[LocalFile, ...]) -> TensorBytes | None:
+    """Of all parts of a model together; None where one of them could not be read."""
+    known = [file.header.tensors for file in files if isinstance(file.header, GgufHeader)]
+    if not known or len(known) < len(files):
+        return None
+    return TensorBytes(**{one.name: sum(getattr(part, one.name) for part in known) for one in fields(TensorBytes)})
 
 
 def geometry_of(header: GgufHeader) -> Geometry:

@@ -3,6 +3,7 @@
 A build without CUDA has no device to leave the rest on. What it can show is which tensors it would keep from one.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +12,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.model.catalog import Geometry
+from provisioner.model.spec import Spec
+from provisioner.model.weights import LocalFile, Shelf
 from provisioner.planning.hybrid import load_of
 from provisioner.planning.offload import rows_of
+from provisioner.weights.gguf import read_header
+from provisioner.world.llamacpp import arguments
 from tests.contract.test_llamacpp_memory import LATENT, SECONDS, logged, write_model
+from tests.unit.planning.samples import plan
 
 EXPERTS = Geometry(
     "moe-gqa", 12, 12, 512, 0, 8, 2, 64, 64, vocab=300, experts=8, experts_used=2, expert_feed_forward=256, qk_norm=True
@@ -64,6 +70,25 @@ def test_the_engine_moves_the_bytes_that_are_planned(tmp_path: Path, layers: int
     kept = sum(size for name, size in tensors.items() if name not in found and name != "token_embd.weight")
     assert sum(rows.on_device(at, layers) for at in range(13)) == pytest.approx(kept, rel=0.005)
     assert rows.table == pytest.approx(tensors["token_embd.weight"], rel=0.005)
+
+
+@pytest.mark.needs("embedded")
+def test_a_file_is_planned_by_its_own_tensors_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    write_model(path, EXPERTS)
+    tensors, size = sizes(path), path.stat().st_size
+    with path.open("rb") as file:
+        header = read_header(lambda offset, count: os.pread(file.fileno(), count, offset), size)
+    shelf = Shelf(local=(LocalFile(str(path), size, None, header),))
+    made = plan("1x RTX 4090, 16 cores, 64 GiB", Spec(model=str(path), settings={"engine.n-cpu-moe": "7"}), shelf)
+    assert made.verdict == "fits", made.binding
+    assert made.memory is not None
+    weights = {one.device: one.weights_bytes for one in made.memory.per_device}
+    away = sum(tensors[name] for name in moved(path, 7)) + tensors["token_embd.weight"]
+    assert weights["nvidia:0"] == sum(tensors.values()) - away
+    assert weights["host"] == away + size - sum(tensors.values()), "what is no tensor is the file's header"
+    options = arguments().parse_args([*made.services[0].argv[4:]])
+    assert (options.n_cpu_moe, options.n_gpu_layers) == (7, 13)
 
 
 @pytest.mark.needs("embedded")
