@@ -54,6 +54,11 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1"}
 
 
+def on_processors(ranks: tuple[str, ...]) -> Mapping[str, str]:
+    """Threads of each rank stay on its processors; `VLLM_CPU_KVCACHE_SPACE` counts in GiB and is left to the flag for bytes."""
+    return {"VLLM_CPU_OMP_THREADS_BIND": "|".join(ranks)}
+
+
 def read_back(log: str, metrics: str) -> "Measured":
     from provisioner.engines import _vllm_readback
 
@@ -75,10 +80,11 @@ ENGINE = Engine(
     methods=VLLM_METHODS,
     program=("vllm", "serve"),
     targets=("docker",),
-    starts=False,
     start_seconds=START_SECONDS,
     vendors=("nvidia", "amd", "ascend", "hygon", "kunlun", "intel"),
     refuses=refuses,
     usage=usage,
+    on_processors=on_processors,
+    key_variable="VLLM_API_KEY",
     read_back=read_back,
 )

@@ -86,6 +86,8 @@ class Engine:
     start_seconds: int = 30
     """From its start to its first answer, beside the reading of weights: servers that compile and capture graphs take minutes.
     One without weights is there in two or three seconds; machines under load take longer."""
+    on_processors: Callable[[tuple[str, ...]], Mapping[str, str]] | None = None
+    """Variables that give its ranks these lists of processors, where it runs on them alone; None for one that does not."""
     experts_on_host: bool = False
     """It keeps the experts of a mixture in host memory and everything else on one card."""
     refuses: Callable[[Load], str] = refuses_nothing

@@ -170,6 +170,11 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: no image of {plan.engine} is known for this machine, and `{unknown}` cannot be started",
             fix="name the one that the maker gives you: `--set image=NAME`",
         )
+    if unknown := _without_files(plan):
+        raise Refused(
+            f"{plan.hostname}: which files {unknown} is made of is not known: the catalog knows its size alone",
+            fix="bring its folder here and name it: `--model FOLDER`",
+        )
     if not _starts(plan):
         raise Refused(
             f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
@@ -183,6 +188,12 @@ def _without_image(plan: Plan) -> str:
     return next((one.name for one in services if not one.image), "")
 
 
+def _without_files(plan: Plan) -> str:
+    """The repository that stands for its files; empty where each of them is known by name."""
+    files = plan.model.files if plan.model else ()
+    return next((file.origin.removeprefix("hub:").rstrip("/") for file in files if file.origin.endswith("/")), "")
+
+
 def _asked(plan: Plan) -> str:
     named = plan.model.id if plan.profile == "custom" and plan.model else ""
     return shlex.join(("--model", named) if named else ("--profile", plan.profile))
@@ -192,6 +203,7 @@ def _starts(plan: Plan) -> bool:
     return (
         not plan.models
         and not _without_image(plan)
+        and not _without_files(plan)
         and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
     )
 

@@ -31,6 +31,8 @@ class Served:
     """The engine's flags that were decided, without their dashes."""
     decisions: tuple[Decision, ...]
     """Why they are what they are."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the engine that were decided beside its flags."""
 
 
 @dataclass(frozen=True, slots=True)

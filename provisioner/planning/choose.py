@@ -9,7 +9,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
-from provisioner.planning.engines import engines_for, out_of_question
+from provisioner.planning.engines import engines_for, on_processors, out_of_question
 from provisioner.planning.held import try_held
 from provisioner.planning.hosted import try_hosted
 from provisioner.planning.served import try_served
@@ -77,6 +77,10 @@ def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
     if problem:
         slots = scene.wish.concurrency or profile.concurrency
         return Attempt(profile, rung, engine, slots, None, None, None, None, problem)
+    if on_processors(scene, engine):
+        from provisioner.planning.processors import try_on_processors  # Few plan it there.
+
+        return try_on_processors(scene, profile, rung, engine)
     if engine.experts_on_host:
         return try_hosted(scene, profile, rung, engine)
     return (try_held if engine.usage is None else try_served)(scene, profile, rung, engine)

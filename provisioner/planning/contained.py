@@ -11,6 +11,13 @@ from provisioner.planning.settings import CONTAINERS, Wish
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - of the container, whose ports are published one by one
 SECRETS = "/run/secrets"
 
+AT_HOME = {"HOME": "/tmp", "USER": "provision"}  # noqa: S108 - a folder in memory inside the container
+"""Programs that keep compiled kernels at home find a place to write, and a name where their user has none in the image."""
+
+SHARED_BYTES = 16 << 30
+"""The most that ranks may share, of what the service may hold: vLLM 0.32.0 asks for 160 MiB for each queue between them and
+refuses less (shm_broadcast.py, check_shm_free_space), and its documentation gives 10 GiB; Docker would give 64 MiB."""
+
 
 def is_contained(wish: Wish, engine: Engine) -> bool:
     return (wish.target or engine.targets[0]) == CONTAINERS

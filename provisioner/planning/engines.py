@@ -11,6 +11,8 @@ from provisioner.planning.given import takes
 from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path, published
 
+HOST = "host"
+
 
 def engines_for(scene: Scene, profile: Profile, rung: Rung) -> tuple[Engine, ...]:
     """Those that can start on the wanted runtime and load what this step names; the one that was asked for in any case."""
@@ -40,9 +42,18 @@ def out_of_question(scene: Scene, profile: Profile, rung: Rung, engine: Engine) 
     wanted = scene.wish.placement
     if engine.experts_on_host and wanted not in (None, "split"):
         return f"{engine.title} keeps experts in host memory and the rest on a device: it has no placement `{wanted}`"
-    if engine.usage is not None and rung.placement != "device":
+    if engine.usage is not None and rung.placement != "device" and not on_processors(scene, engine):
         return f"{engine.title} keeps all of a model on devices: it has no placement `{rung.placement}`"
     return ""
+
+
+def on_processors(scene: Scene, engine: Engine) -> bool:
+    """Whether this engine is wanted on processors: by its name, and where no card would have to be passed over for it."""
+    if engine.on_processors is None or scene.wish.engine != engine.name:
+        return False
+    if scene.wish.placement is not None:
+        return scene.wish.placement == HOST
+    return not (scene.ground.cards or scene.ground.unusable or scene.ground.blocked)
 
 
 def _one_of_many(scene: Scene, profile: Profile) -> bool:
@@ -79,9 +90,8 @@ def _insist_on_a_cache_type(scene: Scene, names: tuple[str, ...]) -> None:
 
 def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     """Whether weights of this precision exist in a format of the engine, and it can lie where the step wants it."""
-    if (rung.placement != "device" and engine.usage is not None) or (
-        rung.placement != "split" and engine.experts_on_host
-    ):
+    elsewhere = engine.usage is not None and not on_processors(scene, engine)
+    if (rung.placement != "device" and elsewhere) or (rung.placement != "split" and engine.experts_on_host):
         return False
     if is_path(profile.model):
         if engine.experts_on_host:

@@ -141,7 +141,12 @@ def _with_companions(plan: Plan, scene: Scene, choice: Choice, place: Place) -> 
     if plan.target != CONTAINERS:
         return plan
     served = choice.attempt.served
-    return with_companions(plan, scene.wish, (served.load.card.vendor,) if served else (), place)
+    return with_companions(
+        plan,
+        scene.wish,
+        (served.load.card.vendor,) if served and choice.attempt.rung.placement != "host" else (),
+        place,
+    )
 
 
 def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:

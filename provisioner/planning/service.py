@@ -12,8 +12,9 @@ from provisioner.model.plugins import Engine, Place
 from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.contained import held_image, inside, is_contained
+from provisioner.planning.contained import AT_HOME, SHARED_BYTES, held_image, inside, is_contained
 from provisioner.planning.cores import cpu_list
+from provisioner.planning.engines import HOST
 from provisioner.planning.fabric import numa_of
 from provisioner.planning.images import Chosen, choose_image
 from provisioner.planning.layouts import Layout
@@ -72,7 +73,7 @@ def _served(attempt: Attempt, scene: Scene, place: Place, layout: Layout) -> Ite
 def _on_devices(
     service: Service, attempt: Attempt, scene: Scene, place: Place, devices: tuple[str, ...], rank: int
 ) -> Service:
-    cards = tuple(_card(scene.facts, name) for name in devices)
+    cards = _cards(scene.facts, devices)
     served = attempt.served
     nodes = served.load.degrees.nodes if served else 1
     ranks = {
@@ -92,7 +93,8 @@ def _on_devices(
         image=image_of(attempt, scene).name,
         numa_nodes=nodes_of_memory,
         cpus=scene.wish.cpus or cpus or service.cpus,
-        env=meeting(scene.facts) if nodes > 1 else {},
+        env={**(served.env if served else {}), **(meeting(scene.facts) if nodes > 1 else {})},
+        shared_memory_bytes=SHARED_BYTES if is_contained(scene.wish, attempt.engine) else None,
     )
     return _complete(service, attempt.engine, cards, scene, place)
 
@@ -157,7 +159,10 @@ def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], 
         program, seen = engine.image_program or engine.program, inside(service)
     else:
         program, seen = engine.program or (place.python, "-I", "-m", f"provisioner.world.{engine.name}"), service
-    environment = {**engine.environment(seen), **service.env, **_visible(scene.facts, cards, service.devices)}
+    environment = {
+        **(AT_HOME if contained else {}), **engine.environment(seen), **service.env,
+        **_visible(scene.facts, cards, service.devices),
+    }  # fmt: skip
     return replace(service, argv=(*program, *engine.command(seen)), env=environment)
 
 
@@ -166,6 +171,10 @@ def _used_cards(attempt: Attempt, scene: Scene) -> tuple[Accelerator, ...]:
     split = attempt.fit.split if attempt.fit else ()
     devices = (attempt.ground or scene.ground).devices
     return tuple(card for (card, _), layers in zip(devices, split, strict=False) if layers)
+
+
+def _cards(facts: HostFacts, names: tuple[str, ...]) -> tuple[Accelerator, ...]:
+    return tuple(_card(facts, name) for name in names if name != HOST)
 
 
 def _card(facts: HostFacts, name: str) -> Accelerator:
@@ -230,7 +239,8 @@ def _near(service: Service, attempt: Attempt, scene: Scene) -> Iterator[Decision
     if layout is None:
         return
     devices = tuple(device for stage in layout.copies[0] for device in stage)
-    yield numa_decision(service, tuple(_card(scene.facts, name) for name in devices), scene.facts)
+    if devices != (HOST,):
+        yield numa_decision(service, _cards(scene.facts, devices), scene.facts)
     if layout.degrees.nodes > 1:
         yield from meeting_decisions(service, attempt.engine, scene)
 

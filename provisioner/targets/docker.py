@@ -17,6 +17,8 @@ COMPOSE = "compose.yaml"
 PARTS = "parts.json"
 NETWORK = "inside"
 SECRETS = "/run/secrets"
+RUNS = "/tmp:exec"  # noqa: S108 - a folder in memory inside the container
+"""Engines load the kernels that they compile from there, and Docker lets nothing run from such a folder unless it is told to."""
 SECONDS = 600
 """For a command of Compose: it waits for containers to be made and to stop, and not for models to load."""
 
@@ -55,6 +57,7 @@ def container_of(service: Service) -> Container:
         shared_memory_bytes=service.shared_memory_bytes,
         open_files=service.open_files,
         grant=service.grant,
+        temporary=(RUNS,),
     )
 
 

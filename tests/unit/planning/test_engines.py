@@ -51,7 +51,7 @@ def test_a_flag_that_nothing_in_question_takes_is_a_usage_error(spec: Spec) -> N
     assert caught.value.fix
 
 
-@pytest.mark.parametrize(("profile", "engine"), [("standard", "vllm"), ("flagship", "ktransformers")])
+@pytest.mark.parametrize(("profile", "engine"), [("standard", "sglang"), ("flagship", "ktransformers")])
 def test_what_needs_devices_is_not_planned_on_them_when_the_host_was_asked_for(profile: str, engine: str) -> None:
     made = plan("8x RTX 4090, 512 GiB", Spec(profile=profile, engine=engine, settings={"placement": "host"}))
     assert made.verdict == "refused"
