@@ -16,15 +16,15 @@ LEAST = (0, 12, 4)
 """Releases before it have holes that are known: its CHANGELOG.md names security fixes at 0.12.4, and CVE-2026-44551 lets
 an empty LDAP password in before 0.9.0."""
 
-START = "bash start.sh"
-"""The image's own command, in its own folder."""
+START = "if test -f start.sh; then exec bash start.sh; fi; exec open-webui serve"
+"""The maker's image starts by this script, in its own folder; one that was made of the Python package has its command."""
 
 MEMORY_BYTES = 4 * 2**30
 """Seen 1.3 GiB with the embedding model loaded; documents that are read take more for a while."""
 
-EMBEDDING = "sentence-transformers/all-MiniLM-L6-v2"
-"""Lies in the image (USE_EMBEDDING_MODEL of its Dockerfile), for 384 numbers a piece of text, mostly English."""
 EMBEDDING_FOLDER = "/models/embedding"
+"""Where another embedding model is seen than the one in the image, which the image names itself: all-MiniLM-L6-v2
+(USE_EMBEDDING_MODEL of its Dockerfile), for English."""
 
 ADMIN = "admin@localhost"
 
@@ -51,7 +51,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
                 "WEBUI_URL": shown[0] if shown else "",
                 "CORS_ALLOW_ORIGIN": ";".join(shown) or "*",
                 "OPENAI_API_BASE_URLS": ";".join(address for address, _ in served),
-                "RAG_EMBEDDING_MODEL": EMBEDDING_FOLDER if folder else EMBEDDING,
+                **({"RAG_EMBEDDING_MODEL": EMBEDDING_FOLDER} if folder else {}),
             },
             secret_env={
                 "WEBUI_SECRET_KEY": f"{stack.place.state}/secrets/webui.secret",
@@ -102,7 +102,7 @@ def _key(position: int) -> str:
 def _start(connected: int) -> str:
     """The keys of all connections are one variable of its, and each lies in a file of its own."""
     keys = ";".join(f"${_key(position)}" for position in range(connected))
-    return f'export OPENAI_API_KEYS="{keys}"; exec {START}'
+    return f'export OPENAI_API_KEYS="{keys}"; {START}'
 
 
 def embedding(stack: Stack) -> str:

@@ -1,0 +1,138 @@
+"""Prometheus: asks engines, gateway, host and cards how they are, keeps the answers, and calls when something is wrong."""
+
+from provisioner.errors import BadInput
+from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
+from provisioner.model.plugins import Companion, Stack
+from provisioner.services import _engine_metrics, _rules, exporters
+
+NAME = "prometheus"
+
+IMAGE = "docker.io/prom/prometheus:v3.15.0"
+"""https://github.com/prometheus/prometheus/releases"""
+INSIDE_PORT = 9090
+PORT = "9090"
+LOOPBACK = "127.0.0.1"
+
+SECONDS = 15
+"""Between two questions; an engine that is wedged is told within three minutes."""
+RETENTION_SIZE = "10GB"
+RETENTION_TIME = "180d"
+MEMORY_BYTES = 2 * 2**30
+
+GATEWAY_METRICS = "gateway:9145"
+"""Of our own gateway, inside."""
+
+
+def containers(stack: Stack) -> tuple[Container, ...]:
+    """Its page has no accounts, so only this machine reaches it."""
+    keys = tuple(dict.fromkeys(one.key_file for one in _engine_metrics.scraped(stack)))
+    return (
+        Container(
+            name=NAME,
+            kind=NAME,
+            image=stack.images.get(NAME, IMAGE),
+            argv=(
+                "prometheus",
+                "--config.file=/etc/prometheus/prometheus.yml",
+                "--storage.tsdb.path=/prometheus",
+                f"--storage.tsdb.retention.size={stack.settings.get(f'{NAME}.retention', RETENTION_SIZE)}",
+                f"--storage.tsdb.retention.time={RETENTION_TIME}",
+                f"--web.listen-address=:{INSIDE_PORT}",
+            ),
+            secrets=keys,
+            mounts=(
+                Mount(f"@RELEASE@/{NAME}", "/etc/prometheus"),
+                Mount(stack.place.data(NAME), "/prometheus", writable=True),
+            ),
+            published=(Published(LOOPBACK, port(stack), INSIDE_PORT),),
+            health=Health(("promtool", "check", "healthy", f"--url=http://127.0.0.1:{INSIDE_PORT}")),
+            memory_max_bytes=MEMORY_BYTES,
+        ),
+    )
+
+
+def port(stack: Stack) -> int:
+    said = stack.settings.get(f"{NAME}.port", PORT)
+    if not (said.isdecimal() and 0 < int(said) < 65536):
+        raise BadInput(f"{NAME}.port: {said!r} is no port", fix=f"--set {NAME}.port={PORT}")
+    return int(said)
+
+
+def files(stack: Stack) -> tuple[ReleaseFile, ...]:
+    return (
+        ReleaseFile(f"{NAME}/prometheus.yml", _yaml(configuration(stack))),
+        ReleaseFile(f"{NAME}/rules.yml", _yaml(_rules.groups(stack))),
+    )
+
+
+def _yaml(document: dict[str, object]) -> str:
+    import yaml  # Only who renders containers needs it.
+
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def configuration(stack: Stack) -> dict[str, object]:
+    return {
+        "global": {"scrape_interval": f"{SECONDS}s", "scrape_timeout": "10s", "evaluation_interval": f"{SECONDS}s"},
+        "rule_files": ["/etc/prometheus/rules.yml"],
+        "scrape_configs": [
+            *_engine_jobs(stack),
+            *([_job("gateway", {GATEWAY_METRICS: {}})] if "gateway" in stack.wanted else ()),
+            *(_exporter_jobs(stack) if "exporters" in stack.wanted else ()),
+            _job("prometheus", {f"127.0.0.1:{INSIDE_PORT}": {}}),
+        ],
+    }
+
+
+def _engine_jobs(stack: Stack) -> list[dict[str, object]]:
+    """One job for each key, since a job has one; nearly always that of the stack."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for one in _engine_metrics.scraped(stack):
+        labels = {"job": "engine", "service": one.name, "model": one.model_name, "engine": one.engine}
+        found.setdefault(one.key_file, {})[f"{one.name}:{one.port}"] = labels
+    jobs = enumerate(found.items())
+    return [
+        _job(f"engine-{number}" if number else "engine", targets)
+        | {"authorization": {"credentials_file": f"/run/secrets/{_secret(key, stack)}"}}
+        for number, (key, targets) in jobs
+    ]
+
+
+def _secret(key_file: str, stack: Stack) -> str:
+    """Its name inside: folders below the one of secrets are kept apart by dashes."""
+    return key_file.removeprefix(f"{stack.place.state}/secrets/").replace("/", "-")
+
+
+def _exporter_jobs(stack: Stack) -> list[dict[str, object]]:
+    makers = {
+        f"{exporters.gpu_exporter(maker)}:{exporters.GPUS[maker].port}": {"maker": maker}
+        for maker in exporters.makers(stack)
+    }
+    return [
+        _job("host", {f"{exporters.HOST}:{exporters.PORT}": {}}),
+        *([_job("gpu", makers)] if makers else ()),
+    ]
+
+
+def _job(name: str, targets: dict[str, dict[str, str]]) -> dict[str, object]:
+    return {
+        "job_name": name,
+        "static_configs": [
+            {"targets": [target], **({"labels": labels} if labels else {})} for target, labels in targets.items()
+        ],
+    }
+
+
+def questions(stack: Stack) -> tuple[Question, ...]:
+    """Whether it is there and ready to be asked."""
+    return (Question(NAME, "the metrics", f"http://{LOOPBACK}:{port(stack)}/-/ready", contains="Ready"),)
+
+
+SERVICE = Companion(
+    name=NAME,
+    title="Prometheus",
+    containers=containers,
+    files=files,
+    questions=questions,
+    settings=("port", "retention"),
+)
