@@ -27,6 +27,7 @@ from provisioner.model.release import Applied, HistoryEntry, MakeKey, Release
 from provisioner.model.spec import Spec
 
 if TYPE_CHECKING:
+    from provisioner.model.host import HostWish, Prepared
     from provisioner.model.learned import Reading
     from provisioner.model.upkeep import Examined
     from provisioner.phases.prepare import Ground
@@ -380,6 +381,15 @@ def doctor(state_dir: str, sysroot: str | None) -> "Examined":
     with reading(place.state) as store:
         digest = store.current()
     return examine_here(digest, place)
+
+
+def prepare(
+    spec: Spec, wish: "HostWish", state_dir: str, only_check: bool = False, progress: Progress = QUIET
+) -> "Prepared":
+    """Give this host what the plan stands on, round by round; with `only_check`, tell what that would be."""
+    from provisioner.phases.prepare_host import prepare_host
+
+    return prepare_host(spec, wish, place_of(state_dir), only_check, progress)
 
 
 def logs(state_dir: str, service: str | None, follow: bool, lines: int) -> Iterator[str]:

@@ -34,13 +34,3 @@ def grave_where_used(view: View) -> str:
     """What a container on the cards would meet is an error for a release that runs in containers on them."""
     used = view.plan.target == "docker" and any(service.devices for service in view.plan.services)
     return "error" if used else "warning"
-
-
-def number(version: str) -> tuple[int, ...]:
-    """`535.183.01` as numbers that compare; what is no number ends it."""
-    parts = []
-    for part in version.split("."):
-        if not part.isdecimal():
-            break
-        parts.append(int(part))
-    return tuple(parts)

@@ -7,14 +7,9 @@ from provisioner.checks._nvidia import packages
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
+from provisioner.model.upkeep import is_driver
 
 NAME = "driver_upgrades"
-DRIVER = (
-    "amdgpu-dkms", "cuda-drivers", "libcuda1", "libnvidia", "linux-modules-nvidia", "linux-objects-nvidia", "nvidia",
-    "xserver-xorg-video-nvidia",
-)  # fmt: skip
-NOT_OF_IT = ("libnvidia-container", "nvidia-container", "nvidia-docker")
-"""The container toolkit is not bound to the driver's version, and its upgrades close holes."""
 MOST_NAMED = 3
 
 
@@ -30,8 +25,7 @@ def run(view: View) -> Iterator[Finding]:
     loose = [
         package.name
         for package in packages(view).values()
-        if package.name.startswith(DRIVER)
-        and not package.name.startswith(NOT_OF_IT)
+        if is_driver(package.name)
         and not package.held
         and not any(_covers(pattern, package.name) for pattern in upgrades.spared)
     ]

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from provisioner.checks._nvidia import loaded_driver, number
+from provisioner.checks._nvidia import loaded_driver
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
-from provisioner.model.upkeep import ImageNeed
+from provisioner.model.upkeep import ImageNeed, version_number
 
 NAME = "image_cuda"
 FIX = "a newer driver, or an older image: `provision plan` chooses one for the driver that is loaded"
@@ -33,7 +33,7 @@ def _level(need: ImageNeed, has: Mapping[str, str]) -> str:
     if need.requires:
         fitting = [option for option in need.requires.split() if _holds(option, has)]
         return "" if any("brand" not in option for option in fitting) else "warning" if fitting else "error"
-    wanted, there = number(need.cuda or ""), number(has["cuda"])
+    wanted, there = version_number(need.cuda or ""), version_number(has["cuda"])
     if wanted[:2] <= there[:2]:
         return ""
     return "error" if wanted[:1] > there[:1] else "warning"
@@ -49,7 +49,7 @@ def _condition(part: str, has: Mapping[str, str]) -> bool:
     name, _, value = part.partition(sign) if sign else (part, "", "")
     if name not in has:
         return True
-    there, wanted = number(has[name]), number(value)
+    there, wanted = version_number(has[name]), version_number(value)
     there = there[: len(wanted)]
     return {">=": there >= wanted, "<=": there <= wanted, "=": there == wanted, "<": there < wanted, ">": there > wanted}[sign]  # fmt: skip
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import number, packages
+from provisioner.checks._nvidia import packages
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
+from provisioner.model.upkeep import version_number
 
 NAME = "toolkit_version"
 GATES = (
@@ -21,7 +22,7 @@ def run(view: View) -> Iterator[Finding]:
     if package is None:
         return
     for least, level, why in GATES:
-        if number(package.upstream) < number(least):
+        if version_number(package.upstream) < version_number(least):
             told = f"NVIDIA's container toolkit is {package.upstream}, and {least} is the least that is safe: {why}"
             fix = f"`apt-get update && apt-get install --only-upgrade '{package.name}*' 'libnvidia-container*'`"
             yield Finding(NAME, level, told, fix=fix)

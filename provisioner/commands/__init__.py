@@ -8,6 +8,7 @@ COMMANDS = {
     "up": "Bring this host to a working, proved endpoint (the same as no command)",
     "plan": "Show what would be done and why: budget, decisions, actions",
     "detect": "Show what this machine is",
+    "prepare": "Give this host what the plan stands on: Docker, driver, firewall, clock",
     "render": "Write the release folder, applied by nobody",
     "status": "Show what is in force and whether it runs",
     "check": "Ask the running services and judge their answers",
@@ -20,7 +21,7 @@ COMMANDS = {
 }
 """Each command's name, as its module's, and its one-line summary, in the order of the help."""
 
-CHANGING = ("up", "rollback", "down")
+CHANGING = ("up", "prepare", "rollback", "down")
 """Those that an interruption can leave half-way."""
 
 RESERVED = ("upgrade", "bench", "report", "bundle", "fleet", "model", "key")

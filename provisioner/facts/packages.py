@@ -8,8 +8,9 @@ from provisioner.model.upkeep import Package
 
 STATUS = "/var/lib/dpkg/status"
 WANTED = (
-    "amdgpu", "containerd", "cuda-drivers", "docker", "libcuda1", "libnvidia", "linux-modules-nvidia", "linux-objects-nvidia",
-    "nvidia", "unattended-upgrades", "xserver-xorg-video-nvidia",
+    "amdgpu", "chrony", "containerd", "cuda-drivers", "docker", "firmware-", "libcuda1", "libnvidia", "linux-firmware",
+    "linux-headers", "linux-modules-nvidia", "linux-objects-nvidia", "nftables", "nvidia", "systemd-timesyncd",
+    "unattended-upgrades", "xserver-xorg-video-nvidia",
 )  # fmt: skip
 """How their names begin."""
 

@@ -20,6 +20,29 @@ class Package:
         return self.version.rpartition(":")[2].partition("-")[0].partition("+")[0]
 
 
+DRIVER = (
+    "amdgpu-dkms", "cuda-drivers", "libcuda1", "libnvidia", "linux-modules-nvidia", "linux-objects-nvidia", "nvidia",
+    "xserver-xorg-video-nvidia",
+)  # fmt: skip
+NOT_OF_IT = ("libnvidia-container", "nvidia-container", "nvidia-docker")
+"""The container toolkit is not bound to the driver's version, and its upgrades close holes."""
+
+
+def is_driver(package: str) -> bool:
+    """Whether a package is part of a driver for cards, by its name."""
+    return package.startswith(DRIVER) and not package.startswith(NOT_OF_IT)
+
+
+def version_number(version: str) -> tuple[int, ...]:
+    """`535.183.01` as numbers that compare; what is no number ends it."""
+    parts = []
+    for part in version.split("."):
+        if not part.isdecimal():
+            break
+        parts.append(int(part))
+    return tuple(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class DockerConfiguration:
     """What the file says; the engine that runs may have been started before it was written."""

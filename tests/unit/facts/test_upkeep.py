@@ -18,6 +18,7 @@ from provisioner.facts import (
     nvswitch,
     packages,
     programs,
+    ssh_ports,
 )
 from provisioner.model.facts import AskDocker, CannotAsk, Fact, ReadFiles, Unknown
 from provisioner.model.upkeep import DeviceInterface, DockerConfiguration, Package
@@ -25,7 +26,7 @@ from provisioner.model.upkeep import DeviceInterface, DockerConfiguration, Packa
 FACTS: tuple[Fact[object], ...] = (
     automatic_upgrades.FACT, cgroup_managers.CONTAINERD, cgroup_managers.KUBELET, device_interfaces.FACT, device_links.FACT,
     docker_configuration.FACT, driver_libraries.FACT, image_cuda.needs(("a:b",)), kernel_modules.FACT, nvswitch.FACT,
-    packages.FACT, programs.FACT,
+    packages.FACT, programs.FACT, ssh_ports.FACT,
 )  # fmt: skip
 
 
@@ -119,3 +120,16 @@ def test_an_interface_in_json() -> None:
 )  # fmt: skip
 def test_docker_s_configuration(text: str, found: DockerConfiguration) -> None:
     assert docker_configuration.parse({docker_configuration.FILE: text}) == found
+
+
+@pytest.mark.parametrize(
+    ("lines", "ports"),
+    [
+        ("#Port 22\nPermitRootLogin no\n", (22,)),
+        ("Port 2222\nport 2200\n", (22, 2200, 2222)),
+        ("ListenAddress [::]:2022\nListenAddress 10.0.0.1\n", (22, 2022)),
+        ("Port none\nPort\n", (22,)),
+    ],
+)
+def test_the_ports_of_ssh(lines: str, ports: tuple[int, ...]) -> None:
+    assert ssh_ports.parse({"/etc/ssh/sshd_config": lines}) == ports
