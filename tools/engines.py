@@ -31,7 +31,7 @@ def bring_vllm() -> str:
     folder = vllm_environment()
     if not missing():
         return f"{folder}, there already"
-    _forget_others(folder)
+    shutil.rmtree(folder, ignore_errors=True)
     check([sys.executable, "-m", "venv", "--without-pip", folder])
     uv = bring_uv(folder)
     try:
@@ -42,14 +42,15 @@ def bring_vllm() -> str:
     _name_vllm(check([f"{folder}/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]))
     with open(f"{folder}/{DONE}", "w", encoding="utf-8"):
         pass
+    _forget_others(folder)
     return f"{folder}, made"
 
 
 def _forget_others(folder: str) -> None:
-    """Environments of earlier recipes, and one that was left half-made."""
+    """Environments of earlier recipes; they serve until this one is made."""
     start = os.path.basename(folder).rsplit("-", 1)[0] + "-"
     for entry in os.listdir(CACHE):
-        if entry.startswith(start):
+        if entry.startswith(start) and f"{CACHE}/{entry}" != folder:
             shutil.rmtree(f"{CACHE}/{entry}", ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ Docker's builder would copy the 2 GB three times. torch lies in a layer of its o
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -56,19 +57,23 @@ def bring_vllm_image() -> str:
 
 
 def bring_openwebui_image() -> str:
-    """Its environment is used for nothing else, and not kept."""
+    """Its environment is used for nothing else, and not kept. The image's Python may be older than this machine's 3.11."""
 
     def make(there: str) -> None:
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             check([sys.executable, "-m", "venv", "--without-pip", folder])
-            install(bring_uv(folder), folder, OPEN_WEBUI.name, "--python", f"{folder}/bin/python")
+            where = ("--python", f"{folder}/bin/python", "--python-version", ".".join(map(str, PYTHON)))
+            install(bring_uv(folder), folder, OPEN_WEBUI.name, *where)
             _make(there, OPEN_WEBUI, folder)
 
     return bring_image(image(OPEN_WEBUI), make)
 
 
 def _torch_layer() -> str:
-    return f"torch-{key(read(f'{LOCKS}/vllm.lock'), read(f'{os.path.dirname(__file__)}/slim.py'), read(__file__))}"
+    """Its name, made from what it holds; other packages of the lock may change without it."""
+    lock = read(f"{LOCKS}/vllm.lock").splitlines()
+    pins = [line for line in lock if "==" in line and _is_torch(line.partition("==")[0])]
+    return f"torch-{key(*pins, read(f'{os.path.dirname(__file__)}/slim.py'), read(__file__))}"
 
 
 def _make(there: str, packed: Packed, environment: str) -> None:
@@ -112,7 +117,7 @@ def _packages(environment: str) -> str:
 
 def _is_torch(name: str) -> bool:
     """Packages and their descriptions: `torch-2.13.0.dist-info`, `nvidia_cublas-….dist-info`."""
-    return name.partition("-")[0].partition("_")[0] in TORCH
+    return re.split("[-_]", name)[0] in TORCH
 
 
 def _link(paths: list[str], folder: str) -> None:
