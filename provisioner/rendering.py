@@ -31,7 +31,7 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
     weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(
         digest=digest, target=target.name, files=files, services=plan.services, weights=weights,
-        secrets=secrets_of(plan, place), data=data_of(plan, place),
+        secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes,
     )  # fmt: skip
 
 
@@ -42,8 +42,10 @@ def secrets_of(plan: Plan, place: Place) -> tuple[str, ...]:
 
 
 def data_of(plan: Plan, place: Place) -> tuple[str, ...]:
+    """Folders that containers see, and that nobody else makes: their own, and those of secrets that are kept together."""
     sources = (mount.source for one in plan.beside for mount in one.mounts)
-    return tuple(dict.fromkeys(source for source in sources if os.path.dirname(source) == f"{place.state}/data"))
+    above = (f"{place.state}/data", f"{place.state}/secrets")
+    return tuple(dict.fromkeys(source for source in sources if os.path.dirname(source) in above))
 
 
 def unit_file(service: Service, place: Place) -> ReleaseFile:

@@ -219,7 +219,7 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
     """Remove what was made and nothing else; weights and history stay unless they are purged."""
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import survey
-    from provisioner.planning.diff import BROUGHT, MADE, takes_down
+    from provisioner.planning.diff import BROUGHT, MADE, made_of, takes_down
     from provisioner.world import store as stores
     from provisioner.world.execute import Executor
 
@@ -228,8 +228,9 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
         return Removed(None)
     with stores.locked(place.state, "down", wait) as store:
         mark_interrupted(store)
-        folders = (*MADE, *BROUGHT) if purge else MADE
-        actions = takes_down(survey(store, place), targets(), place, folders, active=store.current() is not None)
+        standing = survey(store, place)
+        folders = (*MADE, *BROUGHT) if purge else made_of(standing, place)
+        actions = takes_down(standing, targets(), place, folders, active=store.current() is not None)
         applied = None
         if actions:
             run = Run("down", None, store, Executor(place, store, progress), progress)

@@ -1,5 +1,6 @@
 """What runs in containers, whichever runtime starts them: a target translates this, and decides nothing."""
 
+import shlex
 from collections.abc import Mapping
 
 from provisioner.model.record import dataclass, field
@@ -117,3 +118,25 @@ class Question:
     authority: str = ""
     """File of the certificate authority that vouches for the server."""
     contains: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCertificate:
+    """The certificate that the gateway shows: the operator's, or one by an authority that is made for this machine."""
+
+    folder: str
+    names: tuple[str, ...]
+    """What clients call this machine: names and addresses, the foremost first."""
+    certificate: str = ""
+    """The operator's own, with what vouches for it; empty for one that is made."""
+    key: str = ""
+
+    def __str__(self) -> str:
+        served = shlex.quote(f"{self.folder}/served/server.pem")
+        if self.certificate:
+            return f"cat {shlex.quote(self.key)} {shlex.quote(self.certificate)} > {served}"
+        kinds = (f"{'IP' if name.replace('.', '').isdecimal() or ':' in name else 'DNS'}:{name}" for name in self.names)
+        return (
+            f"umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 397 -subj /CN={self.names[0]} "
+            f"-addext subjectAltName={','.join(kinds)} -keyout {served} >> {served}"
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from provisioner.model.containers import Container, Grant, Question, ReleaseFile
+from provisioner.model.containers import Container, Grant, MakeCertificate, Question, ReleaseFile
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reckoned
 from provisioner.model.record import dataclass, field
@@ -210,6 +210,8 @@ class Plan:
     """What stands beside the engines: chat page, gateway, monitoring; empty on targets that start engines alone."""
     files: tuple[ReleaseFile, ...] = ()
     """Configuration that they read; in a release these are files, and no part of the record of its plan."""
+    makes: tuple[MakeCertificate, ...] = ()
+    """What has to be there besides before these start."""
     questions: tuple[Question, ...] = ()
     """What these are asked after their start."""
 

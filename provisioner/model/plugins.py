@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from provisioner.model.record import dataclass, field
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
-    from provisioner.model.containers import Container, Grant, Question
+    from provisioner.model.containers import Container, Grant, MakeCertificate, Question
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
     from provisioner.model.measured import Measured
@@ -118,6 +118,11 @@ class Stack:
     """`--set <service>.<key>=value` of these services, by the whole name."""
     wanted: frozenset[str] = frozenset()
     """The plug-ins that stand in this stack."""
+    hostname: str = "localhost"
+
+
+def makes_nothing(_stack: Stack) -> tuple[MakeCertificate, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class Companion:
     questions: Callable[[Stack], tuple[Question, ...]]
     monitoring: bool = False
     """Left out where no monitoring is wanted."""
+    makes: Callable[[Stack], tuple[MakeCertificate, ...]] = makes_nothing
+    """What has to be there besides before they start."""
     settings: tuple[str, ...] = ()
     """Names under its own that `--set` reaches: `rate` is set by `--set gateway.rate=…`."""
 

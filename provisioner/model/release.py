@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 
+from provisioner.model.containers import MakeCertificate as MakeCertificate  # noqa: PLC0414 - it is one of the effects
 from provisioner.model.containers import ReleaseFile as ReleaseFile  # noqa: PLC0414 - whoever makes a release makes its files
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding, Service, WeightFile
@@ -22,6 +23,8 @@ class Release:
     """Files of random words that its containers read, beside the keys of the engines."""
     data: tuple[str, ...] = ()
     """Folders in which its services keep their own things."""
+    makes: tuple[MakeCertificate, ...] = ()
+    """What has to be there besides before its containers start."""
 
 
 # Effects. Each is a value whose string a person can repeat by hand; `world` carries them out.
@@ -33,28 +36,6 @@ class MakeKey:
 
     def __str__(self) -> str:
         return f"install -m 600 /dev/null {shlex.quote(self.path)} && openssl rand -hex 24 > {shlex.quote(self.path)}"
-
-
-@dataclass(frozen=True, slots=True)
-class MakeCertificate:
-    """The certificate that the gateway shows: the operator's, or one by an authority that is made for this machine."""
-
-    folder: str
-    names: tuple[str, ...]
-    """What clients call this machine: names and addresses, the foremost first."""
-    certificate: str = ""
-    """The operator's own, with what vouches for it; empty for one that is made."""
-    key: str = ""
-
-    def __str__(self) -> str:
-        served = shlex.quote(f"{self.folder}/served/server.pem")
-        if self.certificate:
-            return f"cat {shlex.quote(self.key)} {shlex.quote(self.certificate)} > {served}"
-        kinds = (f"{'IP' if name.replace('.', '').isdecimal() or ':' in name else 'DNS'}:{name}" for name in self.names)
-        return (
-            f"umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 397 -subj /CN={self.names[0]} "
-            f"-addext subjectAltName={','.join(kinds)} -keyout {served} >> {served}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +249,8 @@ class Standing:
     """Downloads that were broken off, and their journals: the next run that wants them goes on from there."""
     data: frozenset[str] = frozenset()
     """Folders in which services keep their own things."""
+    made: frozenset[MakeCertificate] = frozenset()
+    """What a plan wants to be there besides, and is."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Images of the container engine that a plan asked for, by the name it calls them: what pins them."""
     weights: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -14,8 +14,8 @@ from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan, survey
 from provisioner.planning import diff
 
-TRACES = ("releases", "secrets")
-"""What a first installation that failed leaves besides its log, which tells why."""
+TRACES = ("releases", "secrets", "data")
+"""What a first installation that failed leaves besides its log, which tells why; what was there before it stays."""
 
 Proved = tuple[Applied, Observed, tuple[Finding, ...]]
 
@@ -115,7 +115,7 @@ def put_back(change: Change) -> tuple[str, bool]:
         if change.standing.folders or change.standing.running:
             return _leave(change)
         now = survey(change.run.store, change.place)
-        traces = tuple(name for name in TRACES if name != "secrets" or not change.standing.keys)
+        traces = tuple(name for name in TRACES if f"{change.place.state}/{name}" not in change.standing.trees)
         change.run.do(diff.takes_down(now, change.targets, change.place, traces, active=False))
     except (UserError, OSError) as error:
         return f"the previous state could not be brought back either ({error})", False

@@ -72,7 +72,10 @@ def _with_images(plan: Plan, standing: Standing) -> Standing:
 
     if plan.target != CONTAINERS or plan.verdict != "fits":
         return standing
-    return replace(standing, images=pinned(diff.images_of(plan)))
+    from provisioner.world.certificates import stands
+
+    made = frozenset(one for one in plan.makes if stands(one))
+    return replace(standing, images=pinned(diff.images_of(plan)), made=made)
 
 
 def _named_folder(plan: Plan, spec: Spec) -> Plan:

@@ -49,7 +49,7 @@ def survey(store: Store, place: Place) -> Standing:
         trees=frozenset(f"{state}/{name}" for name in FOLDERS if _names(f"{state}/{name}")),
         enabled=frozenset(units.enabled(place)),
         parts=parts,
-        data=frozenset(f"{state}/data/{name}" for name in _names(f"{state}/data")),
+        data=frozenset(path for name in ("data", "secrets") for path in _folders(f"{state}/{name}")),
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
 
@@ -140,6 +140,7 @@ def load(place: Place, digest: str) -> Release:
         weights=plan.model.files if plan.model else (),
         secrets=secrets_of(plan, place),
         data=data_of(plan, place),
+        makes=plan.makes,
     )
 
 
@@ -210,6 +211,10 @@ def _names(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
+
+
+def _folders(folder: str) -> list[str]:
+    return [path for name in _names(folder) for path in (f"{folder}/{name}",) if os.path.isdir(path)]
 
 
 def _links(models: str) -> list[str]:

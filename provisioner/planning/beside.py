@@ -27,6 +27,7 @@ def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Pla
         engines=plan.services,
         place=place,
         host=wish.gateway_host,
+        hostname=plan.hostname,
         port=wish.gateway_port,
         vendors=vendors,
         images={key.removesuffix(".image"): name for key, name in wish.beside.items() if key.endswith(".image")},
@@ -39,6 +40,7 @@ def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Pla
         services=tuple(replace(one, image=from_registry(one.image, wish.registry)) for one in plan.services),
         beside=beside,
         files=tuple(file for one in wanted.values() for file in one.files(stack)),
+        makes=tuple(made for one in wanted.values() for made in one.makes(stack)),
         questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
     )
 

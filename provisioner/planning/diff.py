@@ -82,6 +82,7 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
     return (
         *(MakeKey(path) for path in keys if path not in standing.keys),
         *(MakeFolder(path) for path in release.data if path not in standing.data),
+        *(made for made in release.makes if made not in standing.made),
         *links,
         *(() if release.digest in standing.folders else (WriteRelease(release, place.release(release.digest)),)),
         *(action for name in others for action in targets[name].replace(standing, None, place)),
@@ -113,6 +114,12 @@ def _unwanted(standing: Standing, release: Release, kept: tuple[str, ...]) -> li
     wanted = {file.sha256 for file in release.weights}.union(*(standing.weights.get(digest, ()) for digest in kept))
     awaited = wanted - standing.blobs
     return [path for path in standing.parts if os.path.basename(path).partition(".")[0] not in awaited]
+
+
+def made_of(standing: Standing, place: Place) -> tuple[str, ...]:
+    """What `down` removes: where people's accounts and chats stay, the keys and passwords that open them stay as well."""
+    kept = ("secrets",) if f"{place.state}/data" in standing.trees else ()
+    return tuple(name for name in MADE if name not in kept)
 
 
 def takes_down(

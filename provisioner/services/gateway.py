@@ -2,7 +2,7 @@
 
 import json
 
-from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
+from provisioner.model.containers import Container, Health, MakeCertificate, Mount, Published, Question, ReleaseFile
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Companion, Place, Stack
 from provisioner.services import _gateway_keys as people
@@ -25,6 +25,7 @@ PAGE = ("openwebui", "webui", 8080)
 """The plug-in of the chat page, its container and its port."""
 
 WORKERS = 4
+WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - compared with
 CONNECTIONS = 4096
 """Of each worker; a stream takes two."""
 OPEN_FILES = 2 * CONNECTIONS
@@ -177,6 +178,20 @@ def questions(stack: Stack) -> tuple[Question, ...]:
     )
 
 
+def makes(stack: Stack) -> tuple[MakeCertificate, ...]:
+    """The certificate, for every name that this machine is called by."""
+    own = "" if stack.host in WILDCARDS else stack.host
+    names = tuple(dict.fromkeys(name for name in (own, stack.hostname, "localhost", "127.0.0.1") if name))
+    return (
+        MakeCertificate(
+            folder=tls_folder(stack.place),
+            names=names,
+            certificate=stack.settings.get(f"{NAME}.certificate", ""),
+            key=stack.settings.get(f"{NAME}.certificate_key", ""),
+        ),
+    )
+
+
 def url(host: str, port: int) -> str:
     """Where this machine itself reaches what is published."""
     own = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared with
@@ -189,5 +204,6 @@ SERVICE = Companion(
     containers=containers,
     files=files,
     questions=questions,
+    makes=makes,
     settings=("certificate", "certificate_key"),
 )
