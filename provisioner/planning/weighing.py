@@ -75,10 +75,10 @@ def ways_to_lay(
 
 
 def best_of(ways: tuple[Way, ...]) -> Way:
-    """The fastest of those that fit; where none fits, the one that lacks least."""
+    """The fastest of those that fit, or where no speed is known what reads least on the host; else the one that lacks least."""
     fitting = [way for way in ways if not way.fit.problem]
     if fitting:
-        return max(fitting, key=lambda way: way.rate)
+        return max(fitting, key=lambda way: (way.rate, way.fit.host_experts))
     return min(ways, key=lambda way: way.fit.missing_bytes or float("inf"))
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.errors import BadInput
+from provisioner.model.facts import Unknown
 from provisioner.model.plan import Change, Decision, DeviceBudget, Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
@@ -14,7 +15,7 @@ from provisioner.planning.budget import Fit
 from provisioner.planning.ground import Room
 from provisioner.planning.hybrid import load_of
 from provisioner.planning.offload import by_experts, rows_of, with_copies
-from tests.unit.planning.samples import CATALOG, altered, plan
+from tests.unit.planning.samples import CATALOG, altered, machine, plan
 
 DESKTOP = "1x RTX 4090, 16 cores, 192 GiB"
 SERVER = "1x RTX 4090, 32 cores, 512 GiB"
@@ -117,6 +118,17 @@ def test_a_dense_model_is_split_by_layers_and_nothing_is_weighed() -> None:
     assert made.verdict == "fits"
     assert "n-cpu-moe" not in made.services[0].options
     assert not [one for one in made.decisions if one.subject == "offload"]
+
+
+def test_on_a_card_of_unknown_speed_the_host_has_as_little_to_read_as_can_be() -> None:
+    facts = machine(DESKTOP)
+    cards = facts.accelerators["nvidia"]
+    assert not isinstance(cards, Unknown)
+    unknown = replace(facts, accelerators={"nvidia": tuple(replace(card, name="A card of 2031") for card in cards)})
+    made = plan(unknown, Spec(model=GPT, settings=SPLIT, engine="llamacpp"))
+    assert made.verdict == "fits"
+    assert made.services[0].options["n-cpu-moe"] == "25"
+    assert offload(made).because.startswith("its speed is not known")
 
 
 def test_set_by_name_it_needs_no_split_and_says_so() -> None:
