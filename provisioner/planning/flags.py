@@ -96,7 +96,7 @@ def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> 
     key = (
         "computes in",
         engine.name,
-        mark(subject),
+        mark(scene, subject),
         scene.wish.options.get("dtype"),
         card.vendor,
         card.name,
@@ -109,8 +109,10 @@ def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> 
     return cast("tuple[str, str, str]", kept[key])
 
 
-def mark(subject: Subject) -> tuple[object, ...]:
-    """What tells these weights from others of the same name: their shape, their precision and their files."""
+def mark(scene: Scene, subject: Subject) -> tuple[object, ...]:
+    """What tells these weights from others of the same name: their shape and their files; the catalog has one of each."""
+    if scene.lasting is scene.catalog.known:
+        return subject.id, subject.precision
     return subject.id, subject.precision, subject.weights_bytes, subject.geometry, subject.group, subject.files
 
 

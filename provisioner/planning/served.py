@@ -156,7 +156,7 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
 
 def _cutting(asked: Asked, card: Card, dials: Dials) -> tuple[object, ...]:
     """What decides which cuts an engine refuses; free memory, contexts and requests do not."""
-    return (asked.engine.name, flags.mark(asked.subject), dials.precision, dials.version, dials.eager, dials.cache_type,
+    return (asked.engine.name, flags.mark(asked.scene, asked.subject), dials.precision, dials.version, dials.eager, dials.cache_type,
             card.name, card.architecture, card.total_bytes)  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) ->
 def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
     """Of a rank of each stage."""
     subject, kept = asked.subject, asked.scene.lasting
-    key = ("weights", flags.mark(subject), degrees)
+    key = ("weights", flags.mark(asked.scene, subject), degrees)
     if key not in kept:
         kept[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
     return cast("tuple[int, ...]", kept[key])
