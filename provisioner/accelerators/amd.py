@@ -1,6 +1,7 @@
 """AMD's cards: from the kernel driver's files, with `amd-smi` for the names and whatever the files do not tell."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators import _kfd
 from provisioner.accelerators._reading import (
@@ -31,6 +32,9 @@ from provisioner.model.facts import (
 )
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 VENDOR_ID = 0x1002
 CARDS = "/sys/class/drm"
@@ -258,6 +262,13 @@ def _of_tool(named: Mapping[str, object], static: Mapping[str, object], used: Ma
     )
 
 
+def grant(_cards: tuple[Accelerator, ...]) -> "Grant":
+    """All cards have one door; which of them are used is said by a variable (rocm.docs.amd.com, running ROCm containers)."""
+    from provisioner.model.containers import Grant  # Detection has no use for it.
+
+    return Grant(vendor="amd", nodes=("/dev/kfd", "/dev/dri"), groups=("video",), resource="amd.com/gpu")
+
+
 VENDOR = Vendor(
     name="amd",
     pci_vendor_ids=(f"{VENDOR_ID:04x}",),
@@ -275,4 +286,5 @@ VENDOR = Vendor(
     visible_devices="ROCR_VISIBLE_DEVICES",
     pci_classes=("03", "12"),
     nodes=("kfd",),
+    grant=grant,
 )  # fmt: skip

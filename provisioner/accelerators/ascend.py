@@ -3,11 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators._reading import BARE, address, tables, told, whole, why
 from provisioner.model.facts import Accelerator, Answers, AskTools, CannotAsk, DeviceProcess, Fact, Link, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 INFO, MAPPING, TOPOLOGY, BOARD = (
     "npu-smi info",
@@ -183,6 +187,27 @@ def _link(to: int, hops: str) -> Link:
     return Link(to, "hccs" if hops in FAST else "pcie", hops, None, True if hops in FAST else None)
 
 
+FROM_THE_DRIVER = (
+    "/usr/local/dcmi", "/usr/local/bin/npu-smi", "/usr/local/Ascend/driver/lib64", "/usr/local/Ascend/driver/version.info",
+    "/etc/ascend_install.info",
+)  # fmt: skip
+"""What images of CANN expect of the host (docs.vllm.ai/projects/ascend, installation)."""
+
+
+def grant(cards: tuple[Accelerator, ...]) -> "Grant":
+    """Each card has a file; inside, those that are there are counted from 0 (docs.vllm.ai/projects/ascend, installation)."""
+    from provisioner.model.containers import Grant, Mount  # Detection has no use for it.
+
+    managing = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
+    return Grant(
+        vendor="ascend",
+        nodes=(*(f"/dev/davinci{card.index}" for card in cards), *managing),
+        mounts=tuple(Mount(path, path) for path in FROM_THE_DRIVER),
+        env={"ASCEND_RT_VISIBLE_DEVICES": ",".join(str(at) for at, _ in enumerate(cards))},
+        resource="huawei.com/Ascend910",
+    )
+
+
 VENDOR = Vendor(
     name="ascend",
     pci_vendor_ids=("19e5",),
@@ -197,4 +222,5 @@ VENDOR = Vendor(
     visible_devices="ASCEND_RT_VISIBLE_DEVICES",
     pci_classes=("12",),
     nodes=("davinci",),
+    grant=grant,
 )

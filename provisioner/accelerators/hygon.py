@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators import _kfd
 from provisioner.accelerators._reading import BARE, address, document, size, told, whole, why, word
@@ -20,6 +21,9 @@ from provisioner.model.facts import (
 )
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 VENDOR_ID = 0x1D94
 CARDS, AVAILABLE, TOPOLOGY = (
@@ -150,6 +154,19 @@ def _link(to: int, kind: str) -> Link:
     return Link(to, "xgmi", "XGMI", None, True) if kind == "XGMI" else Link(to, "pcie", "unknown", None, None)
 
 
+def grant(_cards: tuple[Accelerator, ...]) -> "Grant":
+    """As AMD's, and the driver's libraries of the host (dynamia.ai/blog/open-source-vgpu-hami-k8s-vdcu; images of its DTK)."""
+    from provisioner.model.containers import Grant, Mount  # Detection has no use for it.
+
+    return Grant(
+        vendor="hygon",
+        nodes=("/dev/kfd", "/dev/mkfd", "/dev/dri"),
+        mounts=(Mount("/opt/hyhal", "/opt/hyhal"),),
+        groups=("video",),
+        resource="hygon.com/dcunum",
+    )
+
+
 VENDOR = Vendor(
     name="hygon",
     pci_vendor_ids=(f"{VENDOR_ID:04x}",),
@@ -164,4 +181,5 @@ VENDOR = Vendor(
     ),
     visible_devices="HIP_VISIBLE_DEVICES",
     nodes=("mkfd", "hycu"),
+    grant=grant,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators._reading import (
     BARE,
@@ -19,6 +20,9 @@ from provisioner.model.answers import last, names, node, number, text
 from provisioner.model.facts import Accelerator, Answers, AskAll, AskTools, CannotAsk, Fact, ReadFiles, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 SUMMARY, DEVICES, SIZES = "xpu-smi", "xpu-smi discovery -j", "xpu-smi discovery --dump 1,2,11,16"
 """From version 2 the program alone prints a table with the used memory; 11 is the PCI address, 16 the memory."""
@@ -170,6 +174,13 @@ def _sizes(output: str) -> dict[int, int]:
     return {index: memory for index, memory in found if index is not None and memory is not None}
 
 
+def grant(_cards: tuple[Accelerator, ...]) -> "Grant":
+    """All cards have one folder of files; which of them are used is said by a variable (docs.vllm.ai, installation on XPU)."""
+    from provisioner.model.containers import Grant  # Detection has no use for it.
+
+    return Grant(vendor="intel", nodes=("/dev/dri",), groups=("video",))
+
+
 VENDOR = Vendor(
     name="intel",
     pci_vendor_ids=("8086",),
@@ -191,4 +202,5 @@ VENDOR = Vendor(
     visible_devices="ZE_AFFINITY_MASK",
     pci_classes=("03",),
     integrated=(INTEGRATED,),
+    grant=grant,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators._reading import BARE, address, distinct, size, tables, told, whole, why
 from provisioner.model.answers import last
@@ -19,6 +20,9 @@ from provisioner.model.facts import (
 )
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 INFO, OLD_INFO = "xpu-smi", "xpu_smi"
 """The program, and its name in older packages (PaddlePaddle's guide for P800)."""
@@ -112,6 +116,18 @@ def _processes(rows: Sequence[tuple[str, ...]]) -> dict[int, list[DeviceProcess]
     return found
 
 
+def grant(cards: tuple[Accelerator, ...]) -> "Grant":
+    """A file for each card and one for all (opendatalab.github.io/MinerU, acceleration cards, Kunlunxin)."""
+    from provisioner.model.containers import Grant, Mount  # Detection has no use for it.
+
+    return Grant(
+        vendor="kunlun",
+        nodes=(*(f"/dev/xpu{card.index}" for card in cards), "/dev/xpuctrl"),
+        mounts=(Mount("/usr/local/bin/xpu-smi", "/usr/local/bin/xpu-smi"),),
+        env={"XPU_VISIBLE_DEVICES": ",".join(str(at) for at, _ in enumerate(cards))},
+    )
+
+
 VENDOR = Vendor(
     name="kunlun",
     pci_vendor_ids=("1d22",),
@@ -126,4 +142,5 @@ VENDOR = Vendor(
     ),
     visible_devices="XPU_VISIBLE_DEVICES",
     nodes=("xpu",),
+    grant=grant,
 )  # fmt: skip

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from provisioner.accelerators._reading import BARE, address, tables, told, whole, why
 from provisioner.model.facts import Accelerator, Answers, AskTools, CannotAsk, DeviceProcess, Fact, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 INFO = "mx-smi"
 MIB = 1 << 20
@@ -60,10 +64,18 @@ def _processes(rows: Sequence[tuple[str, ...]]) -> dict[int, list[DeviceProcess]
     return found
 
 
+def grant(_cards: tuple[Accelerator, ...]) -> "Grant":
+    """All cards have one door; which of them are used is said by a variable (vllm-metax.readthedocs.io, installation)."""
+    from provisioner.model.containers import Grant  # Detection has no use for it.
+
+    return Grant(vendor="metax", nodes=("/dev/dri", "/dev/mxcd"), groups=("video",), resource="metax-tech.com/gpu")
+
+
 VENDOR = Vendor(
     name="metax",
     pci_vendor_ids=("9999",),
     probe=Fact("accelerators.metax", AskTools((INFO,), ("/opt/mxdriver/bin", "/opt/maca/bin")), parse, absent=()),
     visible_devices="CUDA_VISIBLE_DEVICES",
     nodes=("mxcd",),
+    grant=grant,
 )

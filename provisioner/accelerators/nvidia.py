@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from provisioner.model.facts import Accelerator, Answers, AskNvml, DeviceProcess, Fact, Link, Mig, Unknown
 from provisioner.model.plugins import Vendor
+
+if TYPE_CHECKING:
+    from provisioner.model.containers import Grant
 
 Card = Mapping[str, object]
 
@@ -158,9 +162,27 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def grant(cards: tuple[Accelerator, ...]) -> Grant:
+    """By the device interface or by the maker's runtime, whichever the container engine has; both know cards by their UUIDs
+    (docs.nvidia.com, container toolkit, CDI and docker-specialized).
+    """
+    from provisioner.model.containers import Grant  # Detection has no use for it.
+
+    ids = tuple(card.uuid for card in cards)
+    return Grant(
+        vendor="nvidia",
+        cdi=tuple(f"nvidia.com/gpu={each}" for each in ids),
+        runtime="nvidia",
+        runtime_ids=ids,
+        env={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"},
+        resource="nvidia.com/gpu",
+    )
+
+
 VENDOR = Vendor(
     name="nvidia",
     pci_vendor_ids=("10de",),
     probe=Fact("accelerators.nvidia", AskNvml(), parse, absent=()),
     visible_devices="CUDA_VISIBLE_DEVICES",
+    grant=grant,
 )

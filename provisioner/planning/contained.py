@@ -1,15 +1,22 @@
 """An engine in a container: what of its service is different inside, and which image it comes in."""
 
-from provisioner.catalog import Catalog
-from provisioner.model.facts import Accelerator
+from typing import cast
+
+from provisioner.catalog import Catalog, find
+from provisioner.engines._constants import version_key
+from provisioner.model.containers import Grant
+from provisioner.model.facts import Accelerator, ContainerEngine, HostFacts, Unknown
 from provisioner.model.plan import Decision, Service
-from provisioner.model.plugins import Engine
+from provisioner.model.plugins import Engine, Vendor
 from provisioner.model.record import replace
 from provisioner.planning.images import UNPINNED, Chosen
 from provisioner.planning.settings import CONTAINERS, Wish
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - of the container, whose ports are published one by one
 SECRETS = "/run/secrets"
+
+INTERFACE_SINCE = (28, 2)
+"""The first Docker Engine that knows the Container Device Interface without being told to (its release notes, docker/docs@058bdbc)."""
 
 AT_HOME = {"HOME": "/tmp", "USER": "provision"}  # noqa: S108 - a folder in memory inside the container
 """Programs that keep compiled kernels at home find a place to write, and a name where their user has none in the image."""
@@ -26,6 +33,28 @@ def is_contained(wish: Wish, engine: Engine) -> bool:
 def inside(service: Service) -> Service:
     """The service as its program sees it: it listens for the other containers, and its key is a secret of the container."""
     return replace(service, host=EVERY_ADDRESS, key_file=f"{SECRETS}/{service.key_file.rpartition('/')[2]}")
+
+
+def grant_of(cards: tuple[Accelerator, ...], facts: HostFacts) -> Grant | None:
+    """What the container needs to use these cards; of two ways to them, the one that the container engine has."""
+    if not cards:
+        return None
+    vendor = cast(Vendor, find("provisioner.accelerators", "VENDOR", cards[0].vendor))
+    if vendor.grant is None:
+        return None
+    grant = vendor.grant(cards)
+    if not (grant.cdi and grant.runtime):
+        return grant
+    if _by_interface(grant.runtime, facts.software.docker):
+        return replace(grant, runtime="", runtime_ids=())
+    return replace(grant, cdi=())
+
+
+def _by_interface(runtime: str, engine: ContainerEngine | Unknown | None) -> bool:
+    """The maker's runtime where it is registered, as device files may be stale; the interface where there is no runtime."""
+    if engine is None or isinstance(engine, Unknown) or runtime in engine.runtimes:
+        return False
+    return version_key(engine.version) >= INTERFACE_SINCE
 
 
 def held_image(engine: Engine, cards: tuple[Accelerator, ...], wish: Wish, catalog: Catalog) -> Chosen:

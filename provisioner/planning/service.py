@@ -12,7 +12,7 @@ from provisioner.model.plugins import Engine, Place
 from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.contained import AT_HOME, SHARED_BYTES, held_image, inside, is_contained
+from provisioner.planning.contained import AT_HOME, SHARED_BYTES, grant_of, held_image, inside, is_contained
 from provisioner.planning.cores import cpu_list
 from provisioner.planning.engines import HOST
 from provisioner.planning.fabric import numa_of
@@ -163,7 +163,8 @@ def _complete(service: Service, engine: Engine, cards: tuple[Accelerator, ...], 
         **(AT_HOME if contained else {}), **engine.environment(seen), **service.env,
         **_visible(scene.facts, cards, service.devices),
     }  # fmt: skip
-    return replace(service, argv=(*program, *engine.command(seen)), env=environment)
+    grant = grant_of(cards, scene.facts) if contained else None
+    return replace(service, argv=(*program, *engine.command(seen)), env=environment, grant=grant)
 
 
 def _used_cards(attempt: Attempt, scene: Scene) -> tuple[Accelerator, ...]:
