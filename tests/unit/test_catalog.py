@@ -144,7 +144,13 @@ def test_the_sources_name_no_path_of_any_machine() -> None:
 
 @pytest.mark.parametrize(
     ("package", "attribute"),
-    [("engines", "ENGINE"), ("targets", "TARGET"), ("checks", "CHECK"), ("accelerators", "VENDOR")],
+    [
+        ("engines", "ENGINE"),
+        ("targets", "TARGET"),
+        ("checks", "CHECK"),
+        ("checks.drift", "CHECK"),
+        ("accelerators", "VENDOR"),
+    ],
 )
 def test_every_plugin_is_in_the_file_of_its_name(package: str, attribute: str) -> None:
     assert scan(f"provisioner.{package}", attribute)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import has_docker
+from provisioner.checks.drift._nvidia import has_docker
 from provisioner.model.facts import ContainerEngine, Filesystem, Unknown
 from provisioner.model.mounts import holding
 from provisioner.model.plan import Finding

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from provisioner.checks._nvidia import loaded_driver
+from provisioner.checks.drift._nvidia import loaded_driver
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import packages
+from provisioner.checks.drift._nvidia import packages
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
 from provisioner.model.upkeep import version_number

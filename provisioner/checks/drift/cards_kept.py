@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import card_count, grave_where_used
+from provisioner.checks.drift._nvidia import card_count, grave_where_used
 from provisioner.model.facts import ContainerEngine
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import packages
+from provisioner.checks.drift._nvidia import packages
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._nvidia import card_count, grave_where_used, has_docker, loaded_driver, packages
+from provisioner.checks.drift._nvidia import card_count, grave_where_used, has_docker, loaded_driver, packages
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
