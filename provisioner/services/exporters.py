@@ -128,4 +128,5 @@ SERVICE = Companion(
     containers=containers,
     files=files,
     questions=lambda _stack: (),
+    monitoring=True,
 )

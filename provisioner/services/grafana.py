@@ -119,5 +119,6 @@ SERVICE = Companion(
     containers=containers,
     files=files,
     questions=questions,
+    monitoring=True,
     settings=("port",),
 )

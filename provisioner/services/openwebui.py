@@ -3,12 +3,11 @@
 from provisioner.errors import BadInput, Refused
 from provisioner.model.containers import Container, Health, Mount, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
+from provisioner.services import gateway
 from provisioner.services._openwebui_environment import FIXED, KEPT, PROCESS
 
 NAME = "openwebui"
 CONTAINER = "webui"
-GATEWAY = ("gateway", 8080)
-"""Its container, and the port that it keeps for others of the stack."""
 
 IMAGE = "ghcr.io/open-webui/open-webui:v0.12.4"
 """The maker's own (https://docs.openwebui.com/getting-started/quick-start). It carries an embedding model, which works offline."""
@@ -48,7 +47,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
                 **FIXED,
                 "WEBUI_ADMIN_EMAIL": stack.settings.get(f"{NAME}.admin", ADMIN),
                 "WEBUI_ADMIN_NAME": "Admin",
-                "WEBUI_URL": shown[0] if shown else "",
+                "WEBUI_URL": shown[0] if shown else _origin(stack.hostname, stack.port),
                 "CORS_ALLOW_ORIGIN": ";".join(shown) or "*",
                 "OPENAI_API_BASE_URLS": ";".join(address for address, _ in served),
                 **({"RAG_EMBEDDING_MODEL": EMBEDDING_FOLDER} if folder else {}),
@@ -90,8 +89,8 @@ def connections(stack: Stack) -> tuple[tuple[str, str], ...]:
     Of several that offer the same model Open WebUI asks the first alone, so there the gateway spreads what it asks.
     """
     here = [one for one in stack.engines if not one.node]
-    if len({one.model_name for one in here}) < len(here) and GATEWAY[0] in stack.wanted:
-        return ((f"http://{GATEWAY[0]}:{GATEWAY[1]}/v1", here[0].key_file),)
+    if len({one.model_name for one in here}) < len(here) and gateway.NAME in stack.wanted:
+        return ((f"http://{gateway.NAME}:{gateway.INSIDE_PORT}/v1", here[0].key_file),)
     return tuple((f"http://{one.name}:{one.port}/v1", one.key_file) for one in here)
 
 
@@ -123,9 +122,13 @@ def addresses(stack: Stack) -> tuple[str, ...]:
         return tuple(_address(one) for one in named.split(","))
     if stack.host in WILDCARDS:
         return ()
-    hosts = LOOPBACK if stack.host in LOOPBACK else (stack.host,)
-    first = sorted(hosts, key=lambda host: host != stack.host)
-    return tuple(f"https://{f'[{host}]' if ':' in host else host}{_port(stack.port)}" for host in first)
+    others = LOOPBACK if stack.host in LOOPBACK else (stack.hostname,)
+    return tuple(_origin(host, stack.port) for host in dict.fromkeys((stack.host, *others)))
+
+
+def _origin(host: str, port: int) -> str:
+    """As browsers say it: they leave the usual port out."""
+    return f"https://{f'[{host}]' if ':' in host else host}{'' if port == 443 else f':{port}'}"
 
 
 def _address(text: str) -> str:
@@ -138,19 +141,19 @@ def _address(text: str) -> str:
     return address
 
 
-def _port(port: int) -> str:
-    """Browsers leave the usual port out of where they come from."""
-    return "" if port == 443 else f":{port}"
-
-
 def files(_stack: Stack) -> tuple[ReleaseFile, ...]:
     """None: it takes all that it is told from its environment."""
     return ()
 
 
-def questions(_stack: Stack) -> tuple[Question, ...]:
-    """It has no port of its own; what the gateway passes on to it is asked of the gateway."""
-    return ()
+def questions(stack: Stack) -> tuple[Question, ...]:
+    """It has no port of its own: what the gateway passes on to it is asked of the gateway."""
+    if gateway.NAME not in stack.wanted:
+        return ()
+    address = f"{gateway.url(stack.host, stack.port)}/api/config"
+    return (
+        Question(NAME, "the chat page", address, authority=gateway.authority(stack.place), contains='"status":true'),
+    )
 
 
 SERVICE = Companion(

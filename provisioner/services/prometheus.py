@@ -3,7 +3,7 @@
 from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
-from provisioner.services import _engine_metrics, _rules, exporters
+from provisioner.services import _engine_metrics, _rules, exporters, gateway
 
 NAME = "prometheus"
 
@@ -18,9 +18,6 @@ SECONDS = 15
 RETENTION_SIZE = "10GB"
 RETENTION_TIME = "180d"
 MEMORY_BYTES = 2 * 2**30
-
-GATEWAY_METRICS = "gateway:9145"
-"""Of our own gateway, inside."""
 
 
 def containers(stack: Stack) -> tuple[Container, ...]:
@@ -77,8 +74,12 @@ def configuration(stack: Stack) -> dict[str, object]:
         "rule_files": ["/etc/prometheus/rules.yml"],
         "scrape_configs": [
             *_engine_jobs(stack),
-            *([_job("gateway", {GATEWAY_METRICS: {}})] if "gateway" in stack.wanted else ()),
-            *(_exporter_jobs(stack) if "exporters" in stack.wanted else ()),
+            *(
+                [_job("gateway", {f"{gateway.NAME}:{gateway.METRICS_PORT}": {}})]
+                if gateway.NAME in stack.wanted
+                else ()
+            ),
+            *(_exporter_jobs(stack) if exporters.NAME in stack.wanted else ()),
             _job("prometheus", {f"127.0.0.1:{INSIDE_PORT}": {}}),
         ],
     }
@@ -134,5 +135,6 @@ SERVICE = Companion(
     containers=containers,
     files=files,
     questions=questions,
+    monitoring=True,
     settings=("port", "retention"),
 )

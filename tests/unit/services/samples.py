@@ -33,5 +33,5 @@ def stack(
 ) -> Stack:
     return Stack(
         engines=engines or (ENGINE,), place=PLACE, host=host, port=port, vendors=vendors, images=images or {},
-        settings=settings or {}, wanted=wanted,
+        settings=settings or {}, wanted=wanted, hostname="llm.lab",
     )  # fmt: skip

@@ -55,14 +55,21 @@ def test_no_secret_is_in_its_description() -> None:
     ("host", "port", "origins"),
     [
         ("127.0.0.1", 8443, "https://127.0.0.1:8443;https://localhost:8443;https://[::1]:8443"),
-        ("10.0.0.5", 8443, "https://10.0.0.5:8443"),
-        ("10.0.0.5", 443, "https://10.0.0.5"),
-        ("fd00::5", 8443, "https://[fd00::5]:8443"),
+        ("10.0.0.5", 8443, "https://10.0.0.5:8443;https://llm.lab:8443"),
+        ("10.0.0.5", 443, "https://10.0.0.5;https://llm.lab"),
+        ("fd00::5", 8443, "https://[fd00::5]:8443;https://llm.lab:8443"),
         ("0.0.0.0", 8443, "*"),
     ],
 )
 def test_browsers_come_from_the_address_that_is_published(host: str, port: int, origins: str) -> None:
     assert page(stack(host=host, port=port)).env["CORS_ALLOW_ORIGIN"] == origins
+
+
+def test_it_is_asked_through_the_gateway() -> None:
+    (question,) = openwebui.SERVICE.questions(stack(host="0.0.0.0"))
+    assert question.url == "https://127.0.0.1:8443/api/config"
+    assert question.authority.startswith("/srv/state/")
+    assert openwebui.SERVICE.questions(stack(wanted=frozenset({"openwebui"}))) == ()
 
 
 def test_the_operator_names_its_address() -> None:
