@@ -19,6 +19,8 @@ def prepare_view(prepared: Prepared, look: Look) -> str:
 
 def _verdict(prepared: Prepared, look: Look) -> str:
     host, number = harmless(prepared.hostname), sum(task.changed for tasks in prepared.rounds for task in tasks)
+    if any(finding.level == "error" for finding in prepared.findings):
+        return f"{look.paint(look.sign('✗', 'x'), 'red')} {host}: not prepared"
     if prepared.only_checked:
         told = f"{count(number, 'task')} would change something" if number else "nothing would change"
         return f"{host}: {told}"
