@@ -109,6 +109,7 @@ def _given_up(change: Change, failed: tuple[Finding, ...]) -> UserError:
 def put_back(change: Change) -> tuple[str, bool]:
     """Bring back what was in force: what is in force now, as a sentence, and whether that is the state from before."""
     before = change.standing.current
+    _keep_words(change)
     try:
         if before is not None:
             return _back_to(change, before)
@@ -120,6 +121,14 @@ def put_back(change: Change) -> tuple[str, bool]:
     except (UserError, OSError) as error:
         return f"the previous state could not be brought back either ({error})", False
     return "nothing is in force, as before; the log is kept", True
+
+
+def _keep_words(change: Change) -> None:
+    """What containers wrote goes with them, and tells why they did not come up: it is kept where the other logs are."""
+    from provisioner.world import containers
+
+    with suppress(UserError, OSError):
+        containers.keep_logs(change.place.state)
 
 
 def _back_to(change: Change, before: Release) -> tuple[str, bool]:

@@ -18,6 +18,8 @@ from provisioner.world.processes import is_frozen
 POLL_SECONDS = 0.02
 SLOW_POLL_SECONDS = 0.5
 """For what is asked of the container engine, or over TLS."""
+FORGIVEN = 3
+"""How often a container may be started while it is waited for."""
 BESIDE_SECONDS = 60
 """For a container that has no test of its own; and for all of them to answer once they run."""
 
@@ -72,15 +74,25 @@ def _patience(one: Container) -> int:
 def _await_beside(plan: Plan, place: Place, seconds: int) -> str:
     """Until every container is well by its own test, and everything that is asked of them is answered."""
     began = time.monotonic()
-    if not _until(lambda: _all_well(plan, place), seconds):
+    lives: dict[str, set[int]] = {}
+    if not _until(lambda: _all_well(plan, place, lives) or bool(_falling(lives)), seconds):
         return f"failed: not ready within {seconds} s"
+    if _falling(lives):
+        return f"failed: {', '.join(_falling(lives))} ends again and again"
     if not _until(lambda: all(one.right for one in answers_of(plan.questions)), BESIDE_SECONDS):
         return "failed: not everything is answered"
     return f"ready after {time.monotonic() - began:.1f} s"
 
 
-def _all_well(plan: Plan, place: Place) -> bool:
+def _falling(lives: dict[str, set[int]]) -> list[str]:
+    """Those that were started so often that another start will not help."""
+    return [name for name, starts in lives.items() if len(starts) > FORGIVEN]
+
+
+def _all_well(plan: Plan, place: Place, lives: dict[str, set[int]]) -> bool:
     there = {one.service: one for one in running(place.state)}
+    for one in there.values():
+        lives.setdefault(one.service, set()).add(one.started)
     return all(state_of(one.name, there) == "running" for one in plan.beside)
 
 

@@ -22,7 +22,7 @@ def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Pla
     if plan.target != CONTAINERS:
         return plan
     known = companions()
-    wanted = {name: one for name, one in known.items() if wish.monitoring or not one.monitoring}
+    wanted = {name: one for name, one in known.items() if _is_wanted(one, wish)}
     stack = Stack(
         engines=plan.services,
         place=place,
@@ -43,6 +43,11 @@ def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Pla
         makes=tuple(made for one in wanted.values() for made in one.makes(stack)),
         questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
     )
+
+
+def _is_wanted(one: Companion, wish: Wish) -> bool:
+    """All of them, but for monitoring where none is wanted, and for those that were left out by name."""
+    return wish.beside.get(one.name, "yes") == "yes" and (wish.monitoring or not one.monitoring)
 
 
 def _named(one: Container, wish: Wish) -> Container:

@@ -150,17 +150,24 @@ def _sorted_out(
         elif word.replace("-", "_") in KEYS:
             known[word.replace("-", "_")] = value.strip()
         elif word in places or word.endswith(".image"):
-            beside[word] = _image(value.strip()) or "" if word.endswith(".image") else value.strip()
+            beside[word] = _of_companion(word, value.strip())
         else:
             raise unknown("setting", key, (*KEYS, *flags, *places))
     return known, options, beside
+
+
+def _of_companion(word: str, value: str) -> str:
+    """A service by its name alone is wanted or not; an image has to be one; what else is set is the service's to understand."""
+    if word.endswith(".image"):
+        return _image(value) or ""
+    return value if "." in word else _one_of(f"answer for {word}", value, ("yes", "no")) or "yes"
 
 
 def _of_companions() -> tuple[str, ...]:
     """What `--set` reaches of the services beside the engines."""
     found = (find("provisioner.services", "SERVICE", name) for name in plugin_names("provisioner.services"))
     companions = (one for one in found if isinstance(one, Companion))
-    return tuple(f"{one.name}.{key}" for one in companions for key in one.settings)
+    return tuple(place for one in companions for place in (one.name, *(f"{one.name}.{key}" for key in one.settings)))
 
 
 def _alike(options: dict[str, str], engine: Engine) -> dict[str, str]:

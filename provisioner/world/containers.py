@@ -16,6 +16,7 @@ TARGET = "docker"
 COMPOSE = "compose.yaml"
 MOST_LINES = 200_000
 """Of a log that is read whole: more are of no use to anybody who looks for what was said at the start."""
+KEPT_LINES = 2000
 STATE, PART, SERVICE = "provision.state", "provision.part", "com.docker.compose.service"
 
 
@@ -133,6 +134,16 @@ def read(state: str, services: tuple[str, ...], lines: int, *, follow: bool) -> 
         ended += said is None
         if said is not None:
             yield f"{said[0]}: {said[1]}"
+
+
+def keep_logs(state: str) -> None:
+    """The last of what each container wrote, beside the logs of other targets."""
+    from provisioner.world import files
+
+    for service in names(state):
+        words = "\n".join(tail(state, service, KEPT_LINES))
+        files.make_folder(f"{state}/logs", 0o700)
+        files.write_whole(f"{state}/logs/{service}.log", f"{words}\n", 0o600)
 
 
 def whole_log(state: str, service: str) -> str:
