@@ -102,7 +102,7 @@ def compare(spec: Spec, hardware: str | None, others: tuple[str, ...], state_dir
 
 def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Planned:
     """The release folder of a plan, applied by nobody."""
-    from provisioner.phases.prepare import insist
+    from provisioner.phases.prepare import beside_engines, insist
     from provisioner.world import files
 
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
@@ -113,7 +113,8 @@ def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Pla
         insist(planned.plan)
     place = place_of(state_dir)
     target = targets()[planned.plan.target or ""]
-    release = _rendered_at(planned.plan, target, place, os.path.abspath(folder))
+    whole = beside_engines(planned.plan, spec, place)
+    release = _rendered_at(whole, target, place, os.path.abspath(folder))
     try:
         if os.path.isdir(folder):
             os.rmdir(folder)

@@ -7,8 +7,9 @@ from provisioner.model.containers import Container
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Companion, Place, Stack
 from provisioner.model.record import replace
+from provisioner.model.spec import Spec
 from provisioner.planning.images import from_registry
-from provisioner.planning.settings import Wish
+from provisioner.planning.settings import Wish, wish_of
 
 CONTAINERS = "docker"
 
@@ -17,32 +18,40 @@ def companions() -> dict[str, Companion]:
     return cast(dict[str, Companion], scan("provisioner.services", "SERVICE"))
 
 
-def with_companions(plan: Plan, wish: Wish, vendors: tuple[str, ...], place: Place) -> Plan:
-    """The plan with all that is wanted beside its engines; the plan itself where the target starts engines alone."""
-    if plan.target != CONTAINERS:
+def with_companions(plan: Plan, spec: Spec, place: Place, *, rendered: bool = True) -> Plan:
+    """The plan with all that is wanted beside its engines; the plan itself where the target starts engines alone.
+
+    `rendered`: with the files that they read, which cost more than all the rest of planning.
+    """
+    if plan.target != CONTAINERS or not plan.services:
         return plan
-    known = companions()
-    wanted = {name: one for name, one in known.items() if _is_wanted(one, wish)}
+    wish = wish_of(spec)
+    wanted = {name: one for name, one in companions().items() if _is_wanted(one, wish)}
     stack = Stack(
         engines=plan.services,
         place=place,
         host=wish.gateway_host,
         hostname=plan.hostname,
         port=wish.gateway_port,
-        vendors=vendors,
+        vendors=_vendors(plan),
         images={key.removesuffix(".image"): name for key, name in wish.beside.items() if key.endswith(".image")},
         settings=wish.beside,
         wanted=frozenset(wanted),
     )
-    beside = tuple(_named(each, wish) for one in wanted.values() for each in one.containers(stack))
     return replace(
         plan,
         services=tuple(replace(one, image=from_registry(one.image, wish.registry)) for one in plan.services),
-        beside=beside,
-        files=tuple(file for one in wanted.values() for file in one.files(stack)),
+        beside=tuple(_named(each, wish) for one in wanted.values() for each in one.containers(stack)),
+        files=tuple(file for one in wanted.values() for file in one.files(stack)) if rendered else (),
         makes=tuple(made for one in wanted.values() for made in one.makes(stack)),
         questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
     )
+
+
+def _vendors(plan: Plan) -> tuple[str, ...]:
+    """The makers of the devices that are used."""
+    devices = (budget.device for budget in (plan.memory.per_device if plan.memory else ()))
+    return tuple(dict.fromkeys(device.partition(":")[0] for device in devices if device != "host"))
 
 
 def _is_wanted(one: Companion, wish: Wish) -> bool:

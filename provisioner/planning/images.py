@@ -75,7 +75,7 @@ def _major(version: str) -> int:
 
 def from_registry(name: str | None, registry: str | None) -> str | None:
     """The image of this name in another registry, which has the same repositories."""
-    if not name or not registry:
+    if not name or not registry or name.startswith(f"{registry}/"):
         return name
     first, slash, rest = name.partition("/")
     path = rest if slash and ("." in first or ":" in first or first == "localhost") else name

@@ -127,25 +127,11 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
 
 def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
     services = services_of(choice.attempt, scene, place)
-    plan = _with_companions(replace(plan, services=services), scene, choice, place)
     return replace(
         plan,
+        services=services,
         decisions=(*plan.decisions, *decisions_of(services[0], choice.attempt, scene)),
         findings=(*_notes(scene.ground, choice.attempt), *reasons.warnings(scene, choice)),
-    )
-
-
-def _with_companions(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
-    from provisioner.planning.beside import CONTAINERS, with_companions  # Only a plan for containers has any.
-
-    if plan.target != CONTAINERS:
-        return plan
-    served = choice.attempt.served
-    return with_companions(
-        plan,
-        scene.wish,
-        (served.load.card.vendor,) if served and choice.attempt.rung.placement != "host" else (),
-        place,
     )
 
 

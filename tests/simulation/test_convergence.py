@@ -15,7 +15,7 @@ from provisioner.model.release import Activate, LinkFile, Release, Step
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.gather import gather
-from provisioner.phases.prepare import Ground, ground
+from provisioner.phases.prepare import Ground, beside_engines, ground
 from provisioner.phases.roll_out import roll_out
 from provisioner.planning import diff
 from provisioner.planning.plan import make_plan
@@ -64,7 +64,7 @@ def look(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | N
     """As `prepare.look` does, on a machine in memory: a weight that was taken in is known by its hash from then on."""
     stored = {blob: PLACE.blob(blob) for blob in world.blobs}
     plan = make_plan(spec, facts, BOOKS, Shelf(stored=stored, offered=offers(plan_files(spec, facts), world)), PLACE)
-    return ground(plan, facts, world.survey(), (), PLACE)
+    return ground(beside_engines(plan, spec, PLACE), facts, world.survey(), (), PLACE)
 
 
 def plan_files(spec: Spec, facts: HostFacts) -> Plan:

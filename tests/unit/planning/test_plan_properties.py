@@ -201,7 +201,9 @@ def names_in(pair: tuple[str, str]) -> tuple[str, ...]:
 
 def said_in(spec: Spec) -> dict[str, object]:
     """Settings come last: they say it over an option of the same name."""
-    options = {name: getattr(spec, name) for name in ("engine", "model", "precision", "context", "concurrency", "profile")}
+    options = {
+        name: getattr(spec, name) for name in ("engine", "model", "precision", "context", "concurrency", "profile")
+    }
     said = {name: value for name, value in options.items() if value not in (None, "auto")}
     settings_said = {
         key.replace("_", "-"): int(value) if value.isdecimal() else value for key, value in spec.settings.items()
