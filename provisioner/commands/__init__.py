@@ -17,6 +17,7 @@ COMMANDS = {
     "history": "Show what was done here, and when",
     "rollback": "Bring an earlier release back",
     "down": "Stop and remove what `up` made; the weights stay",
+    "key": "Make, list and take back the keys that people use the endpoint with",
     "completion": "Print the shell's completion script",
 }
 """Each command's name, as its module's, and its one-line summary, in the order of the help."""
@@ -24,7 +25,7 @@ COMMANDS = {
 CHANGING = ("up", "prepare", "rollback", "down")
 """Those that an interruption can leave half-way."""
 
-RESERVED = ("upgrade", "bench", "report", "bundle", "fleet", "model", "key")
+RESERVED = ("upgrade", "bench", "report", "bundle", "fleet", "model")
 """Names that the command line keeps for later releases."""
 
 

@@ -18,7 +18,6 @@ from provisioner.phases.survey import load_plan
 from provisioner.services import _gateway_keys as book
 from provisioner.services import gateway
 from provisioner.world import files
-from provisioner.world.gateway import goes_by
 from provisioner.world.store import is_ours, reading
 
 RATE = 120
@@ -52,8 +51,8 @@ def create(place: Place, name: str, rate: int | None, concurrency: int | None, d
         now, secret = int(time()), f"sk-{secrets.token_urlsafe(32)}"
         key = Key(name, sha256(secret.encode()).hexdigest(), now, now + lasts * DAY if lasts else None, *limits)
         _note(place, "create", key)
-        written = _write(place, (*known, key))
-    return Published(key, secret, _taken_up(place, door, written))
+        files.write_whole(_path(place), book.text((*known, key)), 0o600)
+    return Published(key, secret, _taken_up(place, door))
 
 
 def revoke(place: Place, name: str) -> Published:
@@ -65,8 +64,8 @@ def revoke(place: Place, name: str) -> Published:
         if gone is None:
             raise _unknown(name, known)
         _note(place, "revoke", gone)
-        written = _write(place, tuple(key for key in known if key is not gone))
-    return Published(gone, in_force=_taken_up(place, door, written))
+        files.write_whole(_path(place), book.text(key for key in known if key is not gone), 0o600)
+    return Published(gone, in_force=_taken_up(place, door))
 
 
 def listed(place: Place) -> tuple[Key, ...]:
@@ -141,8 +140,7 @@ def _path(place: Place) -> str:
 def _read(place: Place) -> tuple[Key, ...]:
     path = _path(place)
     try:
-        with open(path, encoding="utf-8") as stream:
-            return book.parse(stream.read())
+        return book.parse(_content(place))
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -154,11 +152,9 @@ def _read(place: Place) -> tuple[Key, ...]:
         ) from error
 
 
-def _write(place: Place, keys: tuple[Key, ...]) -> str:
-    """What the gateway will call it."""
-    content = book.text(keys)
-    files.write_whole(_path(place), content, 0o600)
-    return book.digest(content)
+def _content(place: Place) -> str:
+    with open(_path(place), encoding="utf-8") as stream:
+        return stream.read()
 
 
 def _note(place: Place, did: str, key: Key) -> None:
@@ -174,10 +170,13 @@ def _note(place: Place, did: str, key: Key) -> None:
         os.close(log)
 
 
-def _taken_up(place: Place, door: Container, digest: str) -> bool | None:
+def _taken_up(place: Place, door: Container) -> bool | None:
     """Success is observed: the gateway itself says that it goes by these keys."""
+    from provisioner.world.gateway import goes_by
+
     port = door.published[0]
-    found = goes_by(gateway.url(port.host, port.port), gateway.authority(place), digest, TAKEN_UP_SECONDS)
+    url = gateway.url(port.host, port.port)
+    found = goes_by(url, gateway.authority(place), lambda: book.digest(_content(place)), TAKEN_UP_SECONDS)
     if found is False:
         raise RunFailed(
             f"the keys are written, and the gateway still goes by others after {TAKEN_UP_SECONDS:.0f} s",

@@ -1,4 +1,7 @@
-"""People's keys as nginx reads them: one file that is the record and the configuration at once, so that neither lags behind."""
+"""People's keys: one file that is the record and nginx's configuration at once, so that neither lags behind.
+
+The script of the gateway looks into it at each request; the limits are in force when nginx has read it again.
+"""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +11,7 @@ from provisioner.model.keys import Key
 
 MARK = "# provision.keys/1 "
 NOTE = "# Made by `provision key`, which reads it too: change nothing here."
-RECORD = re.compile(r'^    "([0-9a-f]{64})" "([a-z0-9][a-z0-9._-]*) (\d+) (\d+) (\d+) (\d+)";$', re.MULTILINE)
+RECORD = re.compile(r"^# ([0-9a-f]{64}) ([a-z0-9][a-z0-9._-]*) (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 
 
 def text(keys: Iterable[Key]) -> str:
@@ -40,20 +43,20 @@ def parse(content: str) -> tuple[Key, ...]:
 
 
 def _body(keys: tuple[Key, ...]) -> str:
-    records = {
-        key.sha256: f"{key.name} {key.created_unix} {key.expires_unix or 0} {key.rate} {key.concurrency}"
-        for key in keys
-    }
     # A key that may ask n times a minute gets the next turn after 60/n seconds.
     waits = {key.name: str(-(-60 // key.rate)) for key in keys if key.rate < 60}
     lines = [
         NOTE,
-        *_map("$key_hash", "$person_key", "", records),
+        *(f"# {key.sha256} {_record(key)}" for key in keys),
         *_map("$key_name", "$retry_seconds", "1", waits),
         *(line for rate in sorted({key.rate for key in keys}) for line in _rate(rate, keys)),
         *(line for most in sorted({key.concurrency for key in keys}) for line in _concurrency(most, keys)),
     ]
     return "\n".join(lines)
+
+
+def _record(key: Key) -> str:
+    return f"{key.name} {key.created_unix} {key.expires_unix or 0} {key.rate} {key.concurrency}"
 
 
 def _rate(rate: int, keys: tuple[Key, ...]) -> list[str]:

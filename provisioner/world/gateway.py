@@ -3,11 +3,14 @@
 import json
 import ssl
 import time
+from collections.abc import Callable
 from http.client import HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 SECONDS = 3.0
 PAUSE = 0.05
+SETTLED_SECONDS = 0.3
+"""So long every answer is the new one: nginx lets the workers that it replaces take connections for a tenth of a second more."""
 
 
 def keys_in_force(url: str, authority: str) -> str | None:
@@ -32,13 +35,20 @@ def keys_in_force(url: str, authority: str) -> str | None:
         connection.close()
 
 
-def goes_by(url: str, authority: str, digest: str, seconds: float) -> bool | None:
-    """Whether it takes these keys up within some seconds; None where none answers from the first."""
-    deadline = time.monotonic() + seconds
+def goes_by(url: str, authority: str, wanted: Callable[[], str], seconds: float) -> bool | None:
+    """Whether it takes the keys up within some seconds; None where none answers from the first.
+
+    What is wanted is asked each time: somebody else may have changed the keys since, and that change holds ours.
+    """
     now = keys_in_force(url, authority)
     if now is None:
         return None
-    while now != digest and time.monotonic() < deadline:
+    deadline, since = time.monotonic() + seconds, time.monotonic()
+    while time.monotonic() < deadline:
+        if now != wanted():
+            since = time.monotonic()
+        elif time.monotonic() - since > SETTLED_SECONDS:
+            return True
         time.sleep(PAUSE)
         now = keys_in_force(url, authority)
-    return now == digest
+    return False

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -14,15 +15,22 @@ from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
+from provisioner.documents import encode
+from provisioner.model.containers import ReleaseFile
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
 from provisioner.model.release import MakeCertificate
+from provisioner.model.spec import Spec
+from provisioner.phases import keys
 from provisioner.services import gateway
 from provisioner.targets import docker
 from provisioner.world import certificates
+from provisioner.world.store import locked
+from tests.unit.planning.samples import machine, plan
 from tools import images
 
+RELEASE = "0" * 64
 STACK_KEY = "the-key-of-the-stack"
 
 
@@ -48,7 +56,17 @@ class Engine:
     """The embedded engine, where containers reach it."""
 
     service: Service
+    address: str
     process: subprocess.Popen[bytes]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Whatever it has said by now is all that anybody gets."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
 
 def wait_until(true: Any, what: str, seconds: float = 20.0) -> None:
@@ -65,7 +83,7 @@ def engine(service: Service, model: str, slots: int = 2, context: int = 1024) ->
     words = (
         "--model", model, "--alias", service.model_name, "--host", host, "--port", str(service.port),
         "--ctx-size", str(context), "--parallel", str(slots), "--api-key-file", service.key_file, "--n-gpu-layers", "0",
-        "--threads", "2", "--threads-batch", "2", "--metrics",
+        "--threads", "1", "--threads-batch", "1", "--metrics",
     )  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-I", "-m", "provisioner.world.llamacpp", *words],
@@ -73,7 +91,7 @@ def engine(service: Service, model: str, slots: int = 2, context: int = 1024) ->
     )  # fmt: skip
     try:
         wait_until(lambda: _healthy(host, service.port), f"{service.name} does not get ready")
-        yield Engine(service, process)
+        yield Engine(service, host, process)
     finally:
         process.kill()
         process.wait(5)
@@ -92,8 +110,10 @@ def _healthy(host: str, port: int) -> bool:
 
 def stack(state: Path, services: tuple[Service, ...], settings: Mapping[str, str] | None = None) -> Stack:
     place = Place(str(state), sys.executable, "", user_manager=False, owner=f"{os.geteuid()}:{os.getegid()}")
+    with locked(str(state), "up") as store:
+        store.activate(RELEASE)
     key_file = state / "secrets" / "llm.key"
-    key_file.parent.mkdir(parents=True, exist_ok=True)
+    key_file.parent.mkdir()
     key_file.write_text(f"{STACK_KEY}\n")
     key_file.chmod(0o600)
     return Stack(
@@ -131,30 +151,29 @@ class Gateway:
         context = ssl.create_default_context(cafile=gateway.authority(self.stack.place))
         return HTTPSConnection("127.0.0.1", self.stack.port, timeout=seconds, context=context)
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        key: str | None = None,
-        body: object = None,
-        connection: HTTPConnection | None = None,
-    ) -> HTTPResponse:
+    def send(self, method: str, path: str, key: str | None = None, body: object = None) -> HTTPResponse:
+        """Send a request on a connection of its own, which ends with the answer."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        wire = connection or self.connection()
-        wire.request(method, path, body=data, headers={**headers, "Content-Type": "application/json"})
+        wire = self.connection()
+        wire.request(method, path, data, {**headers, "Content-Type": "application/json", "Connection": "close"})
         return wire.getresponse()
 
     def ask(self, method: str, path: str, key: str | None = None, body: object = None) -> Answer:
-        connection = self.connection()
-        try:
-            response = self.send(method, path, key, body, connection)
+        with self.send(method, path, key, body) as response:
             return Answer(response.status, dict(response.getheaders()), response.read().decode())
-        finally:
-            connection.close()
 
     def chat(self, model: str, key: str | None, **more: Any) -> Answer:
         return self.ask("POST", "/v1/chat/completions", key, chat(model, **more))
+
+    def create(self, name: str, rate: int | None = None, concurrency: int | None = None) -> str:
+        """A key for somebody, which the gateway knows of by now."""
+        made = keys.create(self.stack.place, name, rate, concurrency, None)
+        assert made.in_force
+        return made.secret
+
+    def revoke(self, name: str) -> None:
+        assert keys.revoke(self.stack.place, name).in_force
 
     def log(self) -> list[dict[str, Any]]:
         """Its access log so far."""
@@ -179,12 +198,13 @@ def running(wanted: Stack, names: Mapping[str, str]) -> Iterator[Gateway]:
     for folder in (gateway.keys_folder(place), gateway.tls_folder(place)):
         Path(folder).mkdir(parents=True, exist_ok=True)
     certificates.make(MakeCertificate(gateway.tls_folder(place), ("localhost", "127.0.0.1")))
-    release = Path(place.state) / "releases" / "one"
-    for file in gateway.files(wanted):
+    containers = gateway.containers(wanted)
+    planned = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")), beside=containers)
+    release = Path(place.release(RELEASE))
+    for file in (*gateway.files(wanted), ReleaseFile("plan.json", json.dumps(encode(planned)))):
         path = release / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.content)
-    containers = gateway.containers(wanted)
     text = docker.compose(containers, place, {one.name: "" for one in containers})
     (release / "compose.yaml").write_text(text)
     hosts = [f"{name}:{address}" for name, address in names.items()]

@@ -3,17 +3,19 @@
 import json
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import jsonschema
 import pytest
 
-from provisioner.catalog import Catalog, load_catalog, plugin_names
+from provisioner.catalog import Catalog, load_catalog, plugin_names, scan
 from provisioner.cli import parse, split
 from provisioner.commands import COMMANDS, load
 from provisioner.loading import KEYS, load_spec
 from provisioner.model.load import Degrees
+from provisioner.model.plugins import Companion
 from provisioner.model.spec import Rung
 from provisioner.planning import kv, sizing
 from provisioner.planning.amounts import size
@@ -35,6 +37,7 @@ CHINESE = {
     "docs/reference/configuration.md": "docs/zh/reference/configuration.md",
     "docs/reference/how-it-plans.md": "docs/zh/reference/how-it-plans.md",
     "docs/reference/doctor.md": "docs/zh/reference/doctor.md",
+    "docs/reference/gateway.md": "docs/zh/reference/gateway.md",
 }
 """English page and its Chinese twin."""
 
@@ -95,7 +98,8 @@ def test_every_command_line_is_one_that_the_program_understands(page: str, line:
     if not ({"--help", "--version"} & set(rest)):
         arguments = parse(verb or "up", load(verb or "up"), rest)
         for key in arguments.pairs("set"):
-            assert key in SETTINGS or key in {flag for engine in ENGINES for flag in flags_of(engine)}, key
+            flags = {flag for engine in ENGINES for flag in flags_of(engine)}
+            assert key in SETTINGS or key in flags | settings_of_services() or key.endswith(".image"), key
 
 
 def test_command_lines_are_found_in_both_languages() -> None:
@@ -120,6 +124,11 @@ def test_every_relative_link_resolves(page: Path) -> None:
 
 def flags_of(engine: str) -> set[str]:
     return {f"engine.{flag}" for flag in engine_named(engine).options}
+
+
+def settings_of_services() -> set[str]:
+    services = cast(Mapping[str, Companion], scan("provisioner.services", "SERVICE"))
+    return {f"{one.name}.{key}" for one in services.values() for key in one.settings}
 
 
 def first_cells(page: Path, heading: str) -> set[str]:

@@ -8,11 +8,14 @@ import jsonschema
 import pytest
 
 from provisioner.documents import Json
-from provisioner.views import documents
+from provisioner.model.keys import Key, Published
+from provisioner.views import documents, keys
 from tests.program import run
 from tests.unit.views import samples
 
 SCHEMAS = os.path.join(os.path.dirname(__file__), "../../../docs/reference")
+
+KEY = Key("alice", "a" * 64, 1_790_000_000, None, 120, 8)
 
 DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "applied": lambda: documents.applied_document(samples.OUTCOME),
@@ -25,6 +28,9 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "check": lambda: documents.check_document(samples.CHECKED),
     "check wedged": lambda: documents.check_document(samples.WEDGED),
     "history": lambda: documents.history_document(samples.HISTORY),
+    "key": lambda: keys.change_document("create", Published(KEY, "sk-secret", in_force=True)),
+    "key without a gateway": lambda: keys.change_document("revoke", Published(KEY)),
+    "keys": lambda: keys.list_document((KEY,)),
     "rollback": lambda: documents.rollback_document(samples.BACK),
 }
 

@@ -1,0 +1,112 @@
+"""What the gateway adds: streams at the same time through it and past it, as the ratio of their times to the first token.
+
+`python benchmarks/gateway.py [STREAMS]` needs Docker and the test bed's nginx (`make world`). The engine is the embedded one with the
+demo's model; connections stand before the clock starts. Every stream has to come to its end without an error.
+"""
+
+import asyncio
+import json
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.services import gateway
+from provisioner.world import tinymodel
+from tests.bed import gateway as bed
+from tests.unit.planning.samples import machine, plan
+
+STREAMS = 200
+TOKENS = 16
+CONTEXT = 128
+ROUNDS = 7
+GOAL = 1.05
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to the engine."""
+
+    name: str
+    host: str
+    port: int
+    context: ssl.SSLContext | None
+
+
+async def streams(way: Way, count: int) -> list[float]:
+    """Seconds to the first token of each; an error of any is an error of all."""
+    lines = [await asyncio.open_connection(way.host, way.port, ssl=way.context) for _ in range(count)]
+    try:
+        return list(await asyncio.gather(*(one(reader, writer) for reader, writer in lines)))
+    finally:
+        for _, writer in lines:
+            writer.close()
+
+
+async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    body = json.dumps(bed.chat("demo-tiny", TOKENS, stream=True)).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bed.STACK_KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    started = time.perf_counter()
+    writer.write(head.encode() + body)
+    first, answered = 0.0, b""
+    while piece := await reader.read(1 << 16):
+        answered += piece
+        if not first and b'"content":"' in answered:
+            first = time.perf_counter() - started
+    if not answered.startswith(b"HTTP/1.1 200 ") or b"data: [DONE]" not in answered or not first:
+        raise RuntimeError(f"a stream broke: {answered[:300]!r}")
+    return first
+
+
+def measure(ways: tuple[Way, Way], count: int) -> tuple[float, float, float]:
+    """The median of the rounds' ratios, and the medians of both ways; one after the other, so that both see the same machine."""
+    found: list[tuple[float, float]] = []
+    for _ in range(ROUNDS):
+        direct, through = (statistics.median(asyncio.run(streams(way, count))) for way in ways)
+        found.append((direct, through))
+    ratios = [through / direct for direct, through in found]
+    return (
+        statistics.median(ratios),
+        statistics.median(direct for direct, _ in found),
+        statistics.median(through for _, through in found),
+    )
+
+
+def main() -> int:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else STREAMS
+    with tempfile.TemporaryDirectory(prefix="provision-gateway-") as folder:
+        model = f"{folder}/tiny.gguf"
+        tinymodel.write(model)
+        service = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0], port=bed.free_port())
+        wanted = bed.stack(Path(folder) / "state", (service,))
+        address = bed.bridge()
+        with (
+            bed.engine(wanted.engines[0], model, count, count * CONTEXT),
+            bed.running(wanted, {service.name: address}) as door,
+        ):
+            context = ssl.create_default_context(cafile=gateway.authority(wanted.place))
+            ways = (
+                Way("directly", address, service.port, None),
+                Way("through the gateway", "127.0.0.1", wanted.port, context),
+            )
+            for each in (1, count):
+                ratio, direct, through = measure(ways, each)
+                print(
+                    f"{each:4} streams: first token after {direct * 1000:.1f} ms directly, {through * 1000:.1f} ms through the "
+                    f"gateway: {ratio:.3f} times (goal {GOAL})"
+                )
+            failed = [line for line in door.log() if line["status"] != 200]
+            print(f"{len(failed)} errors in {len(door.log())} requests")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
