@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from provisioner.checks._causes import named
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
@@ -12,11 +13,13 @@ def run(view: View) -> Iterator[Finding]:
         if seen.health == 200 or (isinstance(seen.health, Unknown) and not seen.goes_on):
             continue
         why = seen.health.reason if isinstance(seen.health, Unknown) else f"it answers with status {seen.health}"
+        cause = named(view, seen)
+        told = f": {cause.says} ({cause.id})" if cause else ""
         yield Finding(
             "health",
             "error",
-            f"{view.plan.hostname}: {seen.name} is not well: {why}",
-            fix=f"provision logs {seen.name}",
+            f"{view.plan.hostname}: {seen.name} is not well: {why}{told}",
+            fix=cause.fix if cause else f"provision logs {seen.name}",
         )
 
 

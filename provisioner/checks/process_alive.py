@@ -2,21 +2,31 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.plan import Finding
+from provisioner.checks._causes import named
+from provisioner.model.plan import Finding, ServiceObserved
 from provisioner.model.plugins import Check, View
 
 
 def run(view: View) -> Iterator[Finding]:
     for seen in view.observed.services if view.observed else ():
         if seen.process_state is None or seen.process_state in "ZX":
-            said = _last_words(seen.log_tail)
-            words = f"; its last words: {said}" if said else ""
-            yield Finding(
-                "process-alive",
-                "error",
-                f"{view.plan.hostname}: {seen.name} does not run{words}",
-                fix=f"provision logs {seen.name}   (why it ended), then provision up",
-            )
+            yield _ended(view, seen)
+
+
+def _ended(view: View, seen: ServiceObserved) -> Finding:
+    """With the cause where it is known, else with its last words."""
+    cause = named(view, seen)
+    if cause is not None:
+        told = f"{view.plan.hostname}: {seen.name} does not run: {cause.says} ({cause.id})"
+        return Finding("process-alive", "error", told, fix=cause.fix)
+    said = _last_words(seen.log_tail)
+    words = f"; its last words: {said}" if said else ""
+    return Finding(
+        "process-alive",
+        "error",
+        f"{view.plan.hostname}: {seen.name} does not run{words}",
+        fix=f"provision logs {seen.name}   (why it ended), then provision up",
+    )
 
 
 def _last_words(log: tuple[str, ...]) -> str:

@@ -1,10 +1,14 @@
 """KTransformers (kt-kernel with its own SGLang): the experts of a mixture in host memory, everything else on one card."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.engines._flags import rendered
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
 
 OPTIONS = ("kt-method", "kt-cpuinfer", "kt-threadpool-count", "kt-num-gpu-experts", "mem-fraction-static")
 
@@ -31,6 +35,12 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_sglang
+
+    return _causes_sglang.CAUSES
+
+
 ENGINE = Engine(
     name="ktransformers",
     title="KTransformers",
@@ -47,4 +57,5 @@ ENGINE = Engine(
     start_seconds=START_SECONDS,
     bounded=False,
     experts_on_host=True,
+    causes=causes,
 )

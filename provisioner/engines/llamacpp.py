@@ -7,6 +7,7 @@ from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
 if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
     from provisioner.model.measured import Measured
 
 OPTIONS = (
@@ -47,6 +48,12 @@ def read_back(log: str, metrics: str) -> "Measured":
     return _llamacpp_readback.read_back(log, metrics)
 
 
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_llamacpp
+
+    return _causes_llamacpp.CAUSES
+
+
 ENGINE = Engine(
     name="llamacpp",
     title="llama.cpp",
@@ -60,4 +67,5 @@ ENGINE = Engine(
     targets=("process", "systemd", "docker"),
     image_program=("llama-server",),
     read_back=read_back,
+    causes=causes,
 )

@@ -1,9 +1,13 @@
 """LM Studio's headless daemon: llama.cpp's arithmetic, models side-loaded and loaded one by one with `lms`."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
 
 
 def command(service: Service) -> list[str]:
@@ -13,6 +17,12 @@ def command(service: Service) -> list[str]:
 
 def environment(_service: Service) -> Mapping[str, str]:
     return {"DO_NOT_TRACK": "1"}
+
+
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_llamacpp
+
+    return _causes_llamacpp.CAUSES
 
 
 ENGINE = Engine(
@@ -28,4 +38,5 @@ ENGINE = Engine(
     targets=("systemd",),
     vendors=("nvidia", "amd"),
     starts=False,
+    causes=causes,
 )

@@ -1,10 +1,14 @@
 """Ollama: llama.cpp's arithmetic behind a server of its own, configured by its environment."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from provisioner.model.facts import Accelerator
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
+
+if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
 
 OPTIONS = ("cache-type-k", "cache-type-v")
 """One variable stands for both. How many layers are on cards, Ollama finds out by itself."""
@@ -42,6 +46,12 @@ def environment(service: Service) -> Mapping[str, str]:
     }
 
 
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_llamacpp
+
+    return _causes_llamacpp.CAUSES
+
+
 ENGINE = Engine(
     name="ollama",
     title="Ollama",
@@ -58,4 +68,5 @@ ENGINE = Engine(
     targets=("docker",),
     vendors=("nvidia", "amd"),
     starts=False,
+    causes=causes,
 )

@@ -11,6 +11,7 @@ from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
 if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
     from provisioner.model.measured import Measured
 
 OPTIONS = (
@@ -62,6 +63,12 @@ def read_back(log: str, metrics: str) -> "Measured":
     return _sglang_readback.read_back(log, metrics)
 
 
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_sglang
+
+    return _causes_sglang.CAUSES
+
+
 ENGINE = Engine(
     name="sglang",
     title="SGLang",
@@ -84,4 +91,5 @@ ENGINE = Engine(
     refuses=refuses,
     usage=usage,
     read_back=read_back,
+    causes=causes,
 )

@@ -11,6 +11,7 @@ from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
 if TYPE_CHECKING:
+    from provisioner.model.causes import Cause
     from provisioner.model.measured import Measured
 
 OPTIONS = (
@@ -65,6 +66,12 @@ def read_back(log: str, metrics: str) -> "Measured":
     return _vllm_readback.read_back(log, metrics)
 
 
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_vllm
+
+    return _causes_vllm.CAUSES
+
+
 ENGINE = Engine(
     name="vllm",
     title="vLLM",
@@ -87,4 +94,5 @@ ENGINE = Engine(
     on_processors=on_processors,
     key_variable="VLLM_API_KEY",
     read_back=read_back,
+    causes=causes,
 )

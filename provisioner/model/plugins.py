@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from provisioner.model.record import dataclass, field
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
+    from provisioner.model.causes import Cause
     from provisioner.model.containers import Container, Grant, MakeCertificate, Question
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
@@ -40,6 +41,10 @@ class Vendor:
 
 def refuses_nothing(_load: Load) -> str:
     return ""
+
+
+def no_causes() -> tuple[Cause, ...]:
+    return ()
 
 
 def refuses_no_card(_card: Accelerator) -> str:
@@ -98,6 +103,8 @@ class Engine:
     """What it claims of a device as a share, and takes for itself; None for one that takes what its model needs."""
     read_back: Callable[[str, str], Measured] | None = None
     """Its own figures, out of its log and the text of its metrics; None for one that tells none."""
+    causes: Callable[[], tuple[Cause, ...]] = no_causes
+    """Why it did not start, by what it writes; loaded when something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ from provisioner.model.release import Running
 from provisioner.world import containers, probe, processes
 
 LOG_LINES = 20
-LOG_BYTES = 32 << 10
+LOOKED_AT = 400
+"""Behind the root of an error an engine writes a page or two of others that follow from it."""
+TELLING = ("Error", "error:", "error while", "failed to", "panic:", "Watchdog", "Address already", "Insufficient")
+LOG_BYTES = 128 << 10
 STOPPED_PATIENCE = 2.0
 """A stopped process does not answer, however long one waits; a little, in case that it is let go on."""
 TAIL_SECONDS = 60.0
@@ -192,11 +195,17 @@ def _log_tail(service: Service, running: Running | None) -> tuple[str, ...]:
     """The last lines that an engine wrote: a container's are kept by its runtime, all others lie beside its key."""
     state = os.path.dirname(os.path.dirname(service.key_file))
     if running is not None and running.target == containers.TARGET:
-        return containers.tail(state, service.name, LOG_LINES)
+        return _telling(containers.tail(state, service.name, LOOKED_AT))
     path = os.path.join(state, "logs", f"{service.name}.log")
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
-            return tuple(file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:])
+            return _telling(tuple(file.read().decode("utf-8", "replace").splitlines()[-LOOKED_AT:]))
     except OSError:
         return ()
+
+
+def _telling(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The last lines, and before them those that speak of an error."""
+    before, last = lines[:-LOG_LINES], lines[-LOG_LINES:]
+    return (*[line for line in before if any(word in line for word in TELLING)][:LOG_LINES], *last)

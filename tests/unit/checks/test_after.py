@@ -29,6 +29,7 @@ SOUND = ServiceObserved(
     status_with_wrong_key=401,
 )
 SILENT = Unknown("no answer within 5 s")
+UNALLOCATED = "llama_model_load: error loading model: unable to allocate CUDA0 buffer"
 
 
 def found(**changes: object) -> list[Finding]:
@@ -59,6 +60,8 @@ def test_nothing_observed_raises_nothing() -> None:
     [
         ("process-alive", {"process_state": None, "log_tail": ("bad luck", "out of memory")}, "out of memory"),
         ("process-alive", {"process_state": "Z"}, "does not run"),
+        ("process-alive", {"process_state": None, "log_tail": (UNALLOCATED, "exiting")}, "do not fit there"),
+        ("health", {"health": Unknown("nobody listens"), "log_tail": (UNALLOCATED,)}, "out-of-memory-on-device"),
         ("health", {"health": 503}, "status 503"),
         ("health", {"health": Unknown("nobody listens on the port")}, "nobody listens"),
         ("model-listed", {"models": ("another",)}, f"and not {SERVICE.model_name}"),
