@@ -191,15 +191,13 @@ def _kernel(ground: Ground) -> Iterator[HostStep]:
 
 def _time(ground: Ground) -> Iterator[HostStep]:
     running = frozenset() if isinstance(ground.upkeep.programs, Unknown) else ground.upkeep.programs
-    service = next((name for process, name in TIME_SERVICES.items() if process in running), None)
-    service = service or next((name for name in TIME_SERVICES.values() if name in ground.installed), None)
-    kept = (
-        service is not None or bool(OTHER_TIME_SERVICES & running) or ground.facts.software.clock_synchronised is True
-    )
-    servers = ground.wish.time_servers
+    servers, inside = ground.wish.time_servers, ground.inside in CONTAINERS
+    keeper = next((name for process, name in TIME_SERVICES.items() if process in running), None)
+    kept = keeper is not None or inside or ground.facts.software.clock_synchronised is True
     if OTHER_TIME_SERVICES & running or (kept and not servers):
         return
-    unit = service or "systemd-timesyncd"
+    there = next((name for name in TIME_SERVICES.values() if name in ground.installed), None)
+    unit = keeper or there or "systemd-timesyncd"
     if unit == "chrony":
         path, content = "/etc/chrony/sources.d/provision.sources", "".join(f"server {one} iburst\n" for one in servers)
     else:
@@ -207,7 +205,7 @@ def _time(ground: Ground) -> Iterator[HostStep]:
     because = f"the clock is to follow {', '.join(servers)}" if servers else "no program keeps the clock in step"
     yield _packages(
         "time_service", f"time service {unit}", because, (unit,), ground.missing((unit,)),
-        unit=f"{unit}.service", path=path, content=content if servers else "",
+        unit=f"{unit}.service", path=path, content=content if servers else "", started=not inside,
     )  # fmt: skip
 
 

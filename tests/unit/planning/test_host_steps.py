@@ -188,6 +188,12 @@ CHRONY = {"/proc/7/comm": "chronyd\n"}
         ({}, ("ntp.example.edu",), "systemd-timesyncd.service"),
         (CHRONY, ("ntp.example.edu",), "chrony.service"),
         (CHRONY, (), None),
+        (
+            {"/var/lib/dpkg/status": upkeep.status({"chrony": "4.5-1"}), "/run/systemd/timesync/synchronized": None},
+            (),
+            "chrony.service",
+        ),
+        ({"/.dockerenv": "", "/run/systemd/timesync/synchronized": None}, (), None),
         ({"/proc/7/comm": "ntpd\n", "/run/systemd/timesync/synchronized": None}, ("ntp.example.edu",), None),
     ],
 )
