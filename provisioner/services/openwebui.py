@@ -62,7 +62,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
                 *((Mount(folder, EMBEDDING_FOLDER),) if folder else ()),
             ),
             health=Health(
-                ("curl", "--silent", "--fail", f"http://127.0.0.1:{PROCESS['PORT']}/health"), start_seconds=120
+                ("curl", "--silent", "--fail", f"http://127.0.0.1:{PROCESS['PORT']}/health"), start_seconds=300
             ),
             memory_max_bytes=MEMORY_BYTES,
         ),
