@@ -4,13 +4,15 @@ import json
 import os
 import select
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -52,12 +54,13 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
             replace(planned, name="llm-1", port=free_port()),
             replace(planned, name="second", port=free_port(), model_name="other"),
             replace(planned, name="third", port=free_port(), model_name=GONE),
+            replace(planned, name="fourth", port=free_port(), model_name=GONE),
         ),
     )
     with ExitStack() as up:
         tiny = up.enter_context(engine(wanted.engines[0], model, slots=3, context=3 * 2048))
         other = up.enter_context(engine(wanted.engines[2], model))
-        names = dict.fromkeys(("llm-0", "llm-1", "second", "third"), tiny.address)
+        names = dict.fromkeys(("llm-0", "llm-1", "second", "third", "fourth"), tiny.address)
         yield Bed(up.enter_context(running(wanted, names)), tiny, other)
 
 
@@ -201,6 +204,59 @@ def test_a_model_whose_engine_is_down_is_told_so_at_once(bed: Bed) -> None:
     assert refused.status in (502, 503)
     assert refused.error["code"] == "engine_unavailable"
     assert time.monotonic() - began < 1
+
+
+class Reused(ThreadingTCPServer):
+    allow_reuse_address = True
+
+
+@contextmanager
+def in_its_place(bed: Bed, answer: tuple[bytes, ...]) -> Iterator[list[bytes]]:
+    """At the ports of the engines that are gone: whoever reads a request, sends these pieces, and hangs up; the requests that came."""
+    came: list[bytes] = []
+
+    class Hands(StreamRequestHandler):
+        def handle(self) -> None:
+            head = b"".join(iter(self.rfile.readline, b"\r\n"))
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            came.append(head + b"\r\n" + self.rfile.read(length))
+            for piece in answer:
+                self.wfile.write(piece)
+                time.sleep(0.05)
+
+    ports = [one.port for one in bed.gateway.stack.engines if one.model_name == GONE]
+    with ExitStack() as up:
+        for port in ports:
+            server = up.enter_context(Reused((bed.tiny.address, port), Hands))
+            threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+            up.callback(server.shutdown)
+        yield came
+
+
+def test_what_was_sent_to_an_engine_is_not_sent_again(bed: Bed) -> None:
+    with in_its_place(bed, ()) as came:
+        assert bed.gateway.chat(GONE, STACK_KEY).error["code"] == "engine_unavailable"
+    assert len(came) == 1
+
+
+def test_an_answer_comes_byte_for_byte_wherever_its_pieces_end(bed: Bed) -> None:
+    said = "你好，世界 — \U0001f600".encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    with in_its_place(bed, (head, *(said[at : at + 1] for at in range(len(said))))):
+        assert bed.gateway.chat(GONE, STACK_KEY).body.encode() == said
+
+
+def test_an_engine_gets_its_own_key_and_nothing_else_of_who_asks(bed: Bed, key: str) -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    headers = {"Authorization": f"Bearer {key}", "Cookie": "a=b", "X-Request-Id": "mine"}
+    with in_its_place(bed, (ok,)) as came, closing(bed.gateway.connection()) as connection:
+        connection.request("POST", "/v1/completions?x=1", body=json.dumps(chat(GONE)), headers=headers)
+        with connection.getresponse() as response:
+            told = response.headers["X-Request-Id"]
+    assert came[0].startswith(b"POST /v1/completions HTTP/1.1\r\n")
+    assert f"Authorization: Bearer {STACK_KEY}\r\n".encode() in came[0]
+    assert f"X-Request-Id: {told}\r\n".encode() in came[0]
+    assert not [word for word in (key.encode(), b"ookie", b"mine") if word in came[0]]
 
 
 @pytest.mark.parametrize("path", STRANGE)
