@@ -63,7 +63,8 @@ def pull(name: str, progress: Callable[[int, int], None]) -> None:
                 _note(event, layers)
                 progress(sum(done for done, _ in layers.values()), sum(total for _, total in layers.values()))
     except (DockerException, OSError) as error:
-        raise RunFailed(f"{name}: the image cannot be pulled: {error}", fix=_remedy(name)) from error
+        why = getattr(error, "explanation", None) or error
+        raise RunFailed(f"{name}: the image cannot be pulled: {why}", fix=_remedy(name)) from error
 
 
 def _note(event: Mapping[str, object], layers: dict[str, tuple[int, int]]) -> None:
