@@ -46,9 +46,9 @@ class Appliance:
         assert done.returncode == 0, f"{verb} {more}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def json(self, verb: str, *more: str, code: int = 0) -> dict[str, Any]:
+    def json(self, verb: str, *more: str, code: int = 0, **options: Any) -> dict[str, Any]:
         """The one document that `--json` prints; nothing else may stand beside it."""
-        done = self.run(verb, "--json", *more)
+        done = self.run(verb, "--json", *more, **options)
         assert done.returncode == code, f"{verb} {more}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         document = json.loads(done.stdout)
         assert isinstance(document, dict)

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.world import containers
@@ -13,10 +13,9 @@ from tests.e2e.appliance import Appliance, free_port
 class Stack(Appliance):
     """`planned` is what is brought up; each test says its model, its engine and their images."""
 
-    published: int = 0
-
-    def __post_init__(self) -> None:
-        self.published = self.published or free_port()
+    published: int = field(default_factory=free_port)
+    spare: int = field(default_factory=free_port)
+    """For what else of the stack is published."""
 
     def words(self, verb: str, *more: str) -> list[str]:
         listen = ("--listen", f"127.0.0.1:{self.published}") if verb in ("up", "plan", "render") else ()
