@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from provisioner.checks._engines import keyed
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
@@ -10,7 +11,7 @@ REFUSALS = (401, 403)
 
 
 def run(view: View) -> Iterator[Finding]:
-    for seen in view.observed.services if view.observed else ():
+    for seen in keyed(view):
         status = seen.status_without_key
         if isinstance(status, Unknown) and not seen.goes_on:
             continue

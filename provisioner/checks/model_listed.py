@@ -6,6 +6,9 @@ from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
 
+TAG = ":latest"
+"""Ollama lists names with it, and takes them without."""
+
 
 def run(view: View) -> Iterator[Finding]:
     wanted = {service.name: service.model_name for service in view.plan.services}
@@ -15,7 +18,7 @@ def run(view: View) -> Iterator[Finding]:
             continue
         if isinstance(seen.models, Unknown):
             why = f"its models could not be listed: {seen.models.reason}"
-        elif name not in seen.models:
+        elif not {name, f"{name}{TAG}"} & set(seen.models):
             why = f"it lists {', '.join(seen.models) or 'no model'} and not {name}"
         else:
             continue

@@ -25,16 +25,46 @@ def refuses_card(card: Accelerator) -> str:
     return f"Ollama needs compute capability 5.0, and {card.name} has {card.compute_capability}"
 
 
-def command(_service: Service) -> list[str]:
+STORE = "/tmp/ollama"  # noqa: S108 - a folder in memory inside the container
+"""Its store of models: a name, a template and a link to the weights, made anew at each start; 16 KiB."""
+
+START = r"""
+ask() {
+  exec 3<>"/dev/tcp/127.0.0.1/${OLLAMA_HOST##*:}"
+  printf 'POST %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "$1" "${#2}" "$2" >&3
+  answer=$(cat <&3)
+  exec 3>&-
+  case $answer in *' 200 '*) ;; *) echo "Error: $1: $answer" >&2; exit 1 ;; esac
+}
+mkdir -p "$OLLAMA_MODELS/blobs"
+ln -sf "$3" "$OLLAMA_MODELS/blobs/sha256-$2"
+ollama serve &
+trap 'kill -TERM $!' TERM INT
+until (: <>"/dev/tcp/127.0.0.1/${OLLAMA_HOST##*:}") 2>/dev/null; do kill -0 $! && sleep 0.2; done
+ask /api/create "{\"model\": \"$1\", \"files\": {\"model.gguf\": \"sha256:$2\"}, \"stream\": false}"
+ask /api/generate "{\"model\": \"$1\", \"keep_alive\": -1, \"stream\": false}"
+wait $!
+"""
+"""Serves, makes the model of the weights where they lie and loads it. Asking the server for it copies nothing and reads the
+weights once: `ollama create` would hash them first (0.17.4 parser/parser.go), and the server finds the blob by its name.
+The template is chosen by Ollama itself, from the one in the file (server/model.go, detectChatTemplate).
+"""
+
+
+def command(service: Service) -> list[str]:
     """Address, folder and sizes are no flags (envconfig of ollama/ollama@fb3076099)."""
-    return ["serve"]
+    return [service.model_name, service.model_sha256, service.model_path]
 
 
 def environment(service: Service) -> Mapping[str, str]:
-    """The cache is allocated for each parallel request, so the context is that of one; nothing is fetched or sent."""
+    """The cache is allocated for each parallel request, so the context is that of one; nothing is fetched or sent.
+
+    A cache in fewer bits works with flash attention alone (docs/faq.md of ollama/ollama@fb3076099).
+    """
+    cache = service.options.get("cache-type-k")
     return {
         "OLLAMA_HOST": f"{f'[{service.host}]' if ':' in service.host else service.host}:{service.port}",
-        "OLLAMA_MODELS": service.model_path.rsplit("/", 1)[0],
+        "OLLAMA_MODELS": STORE,
         "OLLAMA_CONTEXT_LENGTH": str(service.context),
         "OLLAMA_NUM_PARALLEL": str(service.slots),
         "OLLAMA_MAX_LOADED_MODELS": "1",
@@ -42,7 +72,7 @@ def environment(service: Service) -> Mapping[str, str]:
         "OLLAMA_NOPRUNE": "1",
         "OLLAMA_NO_CLOUD": "1",
         "DO_NOT_TRACK": "1",
-        **({"OLLAMA_KV_CACHE_TYPE": cache} if (cache := service.options.get("cache-type-k")) else {}),
+        **({"OLLAMA_KV_CACHE_TYPE": cache, "OLLAMA_FLASH_ATTENTION": "1"} if cache else {}),
     }
 
 
@@ -64,9 +94,10 @@ ENGINE = Engine(
     options=OPTIONS,
     alike=OPTIONS,
     refuses_card=refuses_card,
-    program=("ollama",),
+    program=("/bin/bash", "-euc", START, "ollama"),
+    keyless=True,
+    one_file=True,
     targets=("docker",),
     vendors=("nvidia", "amd"),
-    starts=False,
     causes=causes,
 )

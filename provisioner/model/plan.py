@@ -144,6 +144,8 @@ class Service:
     """What a container needs to use the devices."""
     shared_memory_bytes: int | None = None
     """Of a container: what its processes may share, where they are several."""
+    model_sha256: str = ""
+    """Of the weights, where they are one file whose hash is known."""
 
     @property
     def model_folder(self) -> str:

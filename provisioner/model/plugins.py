@@ -80,6 +80,10 @@ class Engine:
     """The same inside its image, where that is another."""
     key_variable: str = ""
     """The environment variable that it takes its key from, where it reads no file; it is set inside its container."""
+    keyless: bool = False
+    """It knows no keys: whoever reaches its port is answered, so nobody but the gateway and this host may."""
+    one_file: bool = False
+    """It loads a GGUF of one file alone."""
     targets: tuple[str, ...] = ("process",)
     """Runtimes that can start it; the first is taken when the operator names none. The embedded one runs on all."""
     starts: bool = True

@@ -29,6 +29,9 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
     subject = _subject(scene, profile, rung)
     if isinstance(subject, str):
         return replace(empty, problem=subject)
+    if engine.one_file and len(subject.files) > 1:
+        told = f"{engine.title} loads a GGUF of one file, and {subject.title} is in {len(subject.files)}"
+        return replace(empty, subject=subject, problem=f"{told}; `llama-gguf-split --merge` makes one of them")
     if stock.is_path(profile.model):
         longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
         rung = replace(rung, precision=subject.precision, context=longest)

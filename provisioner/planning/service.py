@@ -49,9 +49,13 @@ def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:
     """The one service of an engine that is started beside its weights."""
     cards = _used_cards(attempt, scene)
     service = _common(attempt, scene, place, NAME, 0)
-    image = image_of(attempt, scene).name if is_contained(scene.wish, attempt.engine) else None
+    files = attempt.subject.files if attempt.subject else ()
     service = replace(
-        service, devices=tuple(card.uuid for card in cards), options=options_of(attempt, scene), image=image
+        service,
+        devices=tuple(card.uuid for card in cards),
+        options=options_of(attempt, scene),
+        image=image_of(attempt, scene).name if is_contained(scene.wish, attempt.engine) else None,
+        model_sha256=(files[0].sha256 or "") if len(files) == 1 else "",
     )
     return _complete(service, attempt.engine, cards, scene, place)
 

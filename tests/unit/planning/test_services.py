@@ -150,8 +150,8 @@ def test_a_flag_that_would_go_nowhere_is_not_known(engine: str, flag: str) -> No
 
 
 def test_an_address_of_version_6_stands_in_brackets() -> None:
-    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="ollama", listen="[::1]:8001"))
-    assert made.services[0].env["OLLAMA_HOST"] == "[::1]:8001"
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="llamacpp", listen="[::1]:8001"))
+    assert made.services[0].host == "::1"
     assert [one.choice for one in made.decisions if one.subject == "address"] == ["http://[::1]:8001"]
 
 

@@ -1,0 +1,22 @@
+"""What checks have to know of the engine behind a service."""
+
+from collections.abc import Iterator
+from typing import cast
+
+from provisioner.catalog import find
+from provisioner.model.plan import ServiceObserved
+from provisioner.model.plugins import Engine, View
+
+
+def engine_of(view: View, name: str) -> Engine | None:
+    """None for a service that is not in the plan."""
+    service = next((one for one in view.plan.services if one.name == name), None)
+    return None if service is None else cast(Engine, find("provisioner.engines", "ENGINE", service.engine))
+
+
+def keyed(view: View) -> Iterator[ServiceObserved]:
+    """The services whose engine asks for keys; before others stands the gateway, which does."""
+    for seen in view.observed.services if view.observed else ():
+        engine = engine_of(view, seen.name)
+        if engine is None or not engine.keyless:
+            yield seen

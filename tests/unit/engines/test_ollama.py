@@ -1,0 +1,63 @@
+"""Ollama in a container: the model is made of the weights where they lie, and nobody's key is asked for."""
+
+from provisioner.catalog import find
+from provisioner.engines.ollama import ENGINE, STORE
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Observed, Plan, ServiceObserved
+from provisioner.model.plugins import Check, View
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.model.weights import Shelf
+from tests.unit.planning.samples import GIB, local, machine, plan
+
+HASH = "4f" * 32
+FILE = Spec(model="/data/mine.gguf", engine="ollama")
+
+
+def made(**options: str) -> Plan:
+    shelf = Shelf(local=(local("/data/mine.gguf", sha256=HASH),))
+    found = plan(
+        "16 cores, 64 GiB", replace(FILE, settings={f"engine.{key}": value for key, value in options.items()}), shelf
+    )
+    assert found.verdict == "fits", found.binding
+    return found
+
+
+def test_it_is_told_the_weights_by_their_hash_and_path() -> None:
+    (service,) = made().services
+    assert service.argv[-3:] == (service.model_name, HASH, service.model_path)
+    assert service.env["OLLAMA_MODELS"] == STORE
+    assert service.env["OLLAMA_HOST"] == "0.0.0.0:8000"
+    assert (service.host, service.image) == ("127.0.0.1", "ollama/ollama:0.33.2")
+
+
+def test_a_smaller_cache_brings_flash_attention() -> None:
+    assert made(**{"cache-type-k": "q8_0"}).services[0].env["OLLAMA_FLASH_ATTENTION"] == "1"
+    assert "OLLAMA_FLASH_ATTENTION" not in made().services[0].env
+
+
+def test_files_in_parts_are_refused_with_what_joins_them() -> None:
+    names = tuple(f"/data/mine-{part:05}-of-00003.gguf" for part in (1, 2, 3))
+    shelf = Shelf(local=tuple(local(name, GIB, shard=at, shards=3) for at, name in enumerate(names)))
+    found = plan("16 cores, 64 GiB", replace(FILE, model=names[0]), shelf)
+    assert found.verdict == "refused"
+    assert "llama-gguf-split --merge" in found.binding
+    assert plan("16 cores, 64 GiB", replace(FILE, model=names[0], engine="llamacpp"), shelf).verdict == "fits"
+
+
+def test_its_name_and_its_missing_key_are_no_faults() -> None:
+    assert ENGINE.keyless
+    found = made()
+    (service,) = found.services
+    seen = ServiceObserved(
+        service.name, 7, "S", 200, (f"{service.model_name}:latest",), service.context, Unknown("not asked"), 200, 200
+    )
+    view = View(found, machine("16 cores, 64 GiB"), Observed((seen,)), {}, "/state")
+    for name in ("model_listed", "key_required", "wrong_key_refused"):
+        check = find("provisioner.checks", "CHECK", name)
+        assert isinstance(check, Check)
+        assert list(check.run(view)) == []
+    other = replace(seen, models=("another:latest",))
+    listed = find("provisioner.checks", "CHECK", "model_listed")
+    assert isinstance(listed, Check)
+    assert list(listed.run(replace(view, observed=Observed((other,)))))
