@@ -38,6 +38,8 @@ CHINESE = {
     "docs/reference/how-it-plans.md": "docs/zh/reference/how-it-plans.md",
     "docs/reference/doctor.md": "docs/zh/reference/doctor.md",
     "docs/reference/gateway.md": "docs/zh/reference/gateway.md",
+    "docs/reference/chat-page.md": "docs/zh/reference/chat-page.md",
+    "docs/reference/monitoring.md": "docs/zh/reference/monitoring.md",
 }
 """English page and its Chinese twin."""
 
