@@ -2,7 +2,7 @@
 
 from provisioner.model.plugins import Stack
 from provisioner.services import _engine_metrics, _rules, exporters
-from provisioner.services._gpu_metrics import GpuMetrics
+from provisioner.services._gpu_metrics import GPUS, GpuMetrics
 from provisioner.services._panels import Json, Panel, dashboard
 
 SERVICE = "{{service}}"
@@ -14,7 +14,7 @@ def dashboards(stack: Stack) -> dict[str, Json]:
     if _engine_metrics.scraped(stack):
         found["engines"] = ("Engines", engines(stack))
     for maker in exporters.makers(stack) if "exporters" in stack.wanted else ():
-        found[f"cards-{maker}"] = (f"Cards: {maker}", cards(exporters.GPUS[maker]))
+        found[f"cards-{maker}"] = (f"Cards: {maker}", cards(GPUS[maker]))
     if "exporters" in stack.wanted:
         found["host"] = ("Host", host())
     if "gateway" in stack.wanted:

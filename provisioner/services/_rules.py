@@ -3,7 +3,7 @@
 from provisioner.model.plugins import Stack
 from provisioner.services import _engine_metrics, exporters
 from provisioner.services._engine_metrics import EngineMetrics
-from provisioner.services._gpu_metrics import GpuMetrics
+from provisioner.services._gpu_metrics import GPUS, GpuMetrics
 
 Rule = dict[str, object]
 
@@ -101,7 +101,7 @@ def _host() -> list[Rule]:
 
 
 def _gpus(stack: Stack) -> list[Rule]:
-    return [rule for maker in exporters.makers(stack) for rule in _cards(maker, exporters.GPUS[maker])]
+    return [rule for maker in exporters.makers(stack) for rule in _cards(maker, GPUS[maker])]
 
 
 def _cards(maker: str, told: GpuMetrics) -> list[Rule]:

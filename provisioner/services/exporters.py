@@ -3,7 +3,7 @@
 from provisioner.model.containers import Container, Grant, Mount, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
 from provisioner.model.record import replace
-from provisioner.services._gpu_metrics import GPUS, GpuMetrics
+from provisioner.services._gpu_metrics import GPUS
 
 NAME = "exporters"
 HOST = "node-exporter"
@@ -115,11 +115,6 @@ def files(stack: Stack) -> tuple[ReleaseFile, ...]:
         for maker in makers(stack)
         for name, content in GPUS[maker].files.items()
     )
-
-
-def told(stack: Stack) -> tuple[GpuMetrics, ...]:
-    """The vocabularies of the exporters in this stack."""
-    return tuple(GPUS[maker] for maker in makers(stack))
 
 
 SERVICE = Companion(

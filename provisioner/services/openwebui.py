@@ -152,7 +152,9 @@ def questions(stack: Stack) -> tuple[Question, ...]:
         return ()
     address = f"{gateway.url(stack.host, stack.port)}/api/config"
     return (
-        Question(CONTAINER, "the chat page", address, authority=gateway.authority(stack.place), contains='"status":true'),
+        Question(
+            CONTAINER, "the chat page", address, authority=gateway.authority(stack.place), contains='"status":true'
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
 from provisioner.services import _engine_metrics, _rules, exporters, gateway
+from provisioner.services._gpu_metrics import GPUS
 
 NAME = "prometheus"
 
@@ -107,8 +108,7 @@ def _secret(key_file: str, stack: Stack) -> str:
 
 def _exporter_jobs(stack: Stack) -> list[dict[str, object]]:
     makers = {
-        f"{exporters.gpu_exporter(maker)}:{exporters.GPUS[maker].port}": {"maker": maker}
-        for maker in exporters.makers(stack)
+        f"{exporters.gpu_exporter(maker)}:{GPUS[maker].port}": {"maker": maker} for maker in exporters.makers(stack)
     }
     return [
         _job("host", {f"{exporters.HOST}:{exporters.PORT}": {}}),

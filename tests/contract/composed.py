@@ -12,9 +12,10 @@ from pathlib import Path
 from provisioner.model.containers import Container, Mount, ReleaseFile
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Place, Stack
+from provisioner.model.record import replace
 from provisioner.targets import docker
 from provisioner.world import tinymodel
-from tests.unit.services.samples import ENGINE, replace
+from tests.unit.services.samples import ENGINE
 from tools import images
 
 KEY = "the-key-of-this-stack"

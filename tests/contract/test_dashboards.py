@@ -16,6 +16,7 @@ from provisioner.model.containers import Container, Grant, Mount, ReleaseFile
 from provisioner.model.plugins import Stack
 from provisioner.model.record import replace
 from provisioner.services import exporters, grafana, prometheus
+from provisioner.services._gpu_metrics import GPUS
 from tests.contract import composed
 from tools import images
 
@@ -179,7 +180,7 @@ def test_the_gateway_says_what_is_recorded_of_it() -> None:
 
 def test_the_card_says_what_it_is_asked_for() -> None:
     said = {line.partition("{")[0] for line in (RECORDED / "dcgm-4.8.txt").read_text().splitlines()}
-    asked = {line.partition(",")[0] for line in exporters.GPUS["nvidia"].files["counters.csv"].splitlines()}
+    asked = {line.partition(",")[0] for line in GPUS["nvidia"].files["counters.csv"].splitlines()}
     assert said == asked
 
 
