@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from tools.bed import CACHE, NotHad, last_line, read
+from tools.bed import CACHE, NotHad, check, last_line, read
 from tools.docker import answers as docker_answers
 from tools.docker import docker, forget_older, has
 
@@ -75,6 +75,7 @@ def bring_image(image: str, make: Callable[[str], None]) -> str:
     docker("tag", there, image)
     forget_older(image)
     forget_older(there)
+    _forget_stored(image)
     return f"{image}, {made}"
 
 
@@ -162,13 +163,27 @@ def _mount(repository: str, source: str, digest: str) -> bool:
     return "docker-content-digest" in headers
 
 
+def _forget_stored(image: str) -> None:
+    """Those of earlier recipes are not offered any more; what only they are made of is swept away before the next start."""
+    repository, _, wanted = image.partition(":")
+    tags = json.loads(_ask("GET", f"/v2/{repository}/tags/list"))["tags"]
+    digests = {tag: _digest(repository, tag) for tag in tags}
+    for digest in set(digests.values()) - {digests[wanted]}:
+        _ask("DELETE", f"/v2/{repository}/manifests/{digest}")
+
+
+def _digest(repository: str, tag: str) -> str:
+    headers: dict[str, str] = {}
+    _ask("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST}, answer=headers)
+    return headers["docker-content-digest"]
+
+
 def _stored(image: str) -> bool:
     repository, _, tag = image.partition(":")
     try:
-        _ask("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFEST})
+        return bool(_digest(repository, tag))
     except NotHad:
         return False
-    return True
 
 
 def _answers() -> bool:
@@ -208,6 +223,8 @@ def _start() -> None:
     settings, log = f"{CACHE}/registry.yaml", f"{CACHE}/registry.log"
     with open(settings, "w", encoding="utf-8") as file:
         file.write(SETTINGS)
+    if os.path.exists(f"{CACHE}/registry/docker"):
+        check(["docker-registry", "garbage-collect", settings])
     with open(log, "w", encoding="utf-8") as output:
         program = subprocess.Popen(
             ["docker-registry", "serve", settings],

@@ -4,6 +4,7 @@ What takes time to make is kept in `~/.cache/provision-testbed` under a name mad
 a machine that got the folder from an earlier one, only starts it. `docs/testing.md` tells what each component is for.
 """
 
+import fcntl
 import os
 import shutil
 import sys
@@ -58,14 +59,20 @@ def components() -> dict[str, tuple[tuple[str, ...], Callable[[], str]]]:
 
 
 def main() -> int:
-    """Each begins when those that it needs are there; most of the time is spent in waiting for packages."""
     os.makedirs(CACHE, exist_ok=True)
+    with open(f"{CACHE}/.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # A second run waits here, and finds the work done.
+        return 0 if all(_bring_all()) else 1
+
+
+def _bring_all() -> list[bool]:
+    """Each begins when those that it needs are there; most of the time is spent in waiting for packages."""
     wanted = components()
     begun: dict[str, Future[bool]] = {}
     with ThreadPoolExecutor(len(wanted)) as each:
         for name, (needs, bring) in wanted.items():
             begun[name] = each.submit(_brought, name, {need: begun[need] for need in needs}, bring)
-    return 0 if all(one.result() for one in begun.values()) else 1
+    return [one.result() for one in begun.values()]
 
 
 def _brought(name: str, needs: Mapping[str, "Future[bool]"], bring: Callable[[], str]) -> bool:
