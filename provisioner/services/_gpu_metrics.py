@@ -24,7 +24,8 @@ class GpuMetrics:
     label: str
     """The label that numbers the devices."""
     source: str
-    hot: int = 85
+    hot: int = 87
+    """Cards take their clocks down at about 90 °C."""
     memory_hot: int = 95
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +70,8 @@ NVIDIA = GpuMetrics(
             "DCGM_FI_DEV_ROW_REMAP_FAILURE > 0",
         )
     ),
-    troubles=f"{XID} > 0 or rate(DCGM_FI_DEV_THERMAL_VIOLATION[5m]) > 0",
+    # The last XID stays until the driver is loaded anew: it is news for an hour.
+    troubles=f"({XID} > 0 and changes({XID}[1h]) > 0) or rate(DCGM_FI_DEV_THERMAL_VIOLATION[5m]) > 0",
     label="gpu",
     source="https://docs.nvidia.com/datacenter/dcgm/latest/installation/install-dcgm-exporter.html; etc/default-counters.csv",
     env={"DCGM_EXPORTER_COLLECTORS": "/etc/provision/counters.csv", "NVIDIA_DRIVER_CAPABILITIES": "utility,compute"},

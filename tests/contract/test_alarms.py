@@ -73,8 +73,8 @@ CASES: list[tuple[str, int, Series, Series]] = [
     ),
     ("GpuFault", 1, {'DCGM_FI_DEV_ROW_REMAP_FAILURE{gpu="0"}': "1x9"}, {'DCGM_FI_DEV_ROW_REMAP_FAILURE{gpu="0"}': "0x9"}),
     ("GpuFault", 20, {'gpu_ecc_uncorrect_total{gpu_id="0"}': "0x15 1x500"}, {'gpu_ecc_uncorrect_total{gpu_id="0"}': "3x500"}),
-    ("GpuTrouble", 1, {XID: "31x500"}, {XID: "79x500"}),
-    ("GpuTrouble", 1, {XID: "31x500"}, {XID: "0x500"}),
+    ("GpuTrouble", 30, {XID: "0x9 31x500"}, {XID: "0x9 79x500"}),
+    ("GpuTrouble", 120, {XID: "0x99 31x500"}, {XID: "0x9 31x500"}),
     (
         "GpuTrouble", 10,
         {'DCGM_FI_DEV_THERMAL_VIOLATION{gpu="0"}': "5+900x500"},
