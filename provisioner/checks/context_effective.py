@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from provisioner.checks._engines import engine_of
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
@@ -11,7 +12,9 @@ def run(view: View) -> Iterator[Finding]:
     promised = {service.name: service.context for service in view.plan.services}
     for seen in view.observed.services if view.observed else ():
         wanted = promised.get(seen.name, 0)
-        if isinstance(seen.context, Unknown) and not seen.goes_on:
+        engine = engine_of(view, seen.name)
+        untold = engine is not None and not engine.context_path
+        if isinstance(seen.context, Unknown) and (untold or not seen.goes_on):
             continue
         if isinstance(seen.context, Unknown):
             why = f"its context could not be asked: {seen.context.reason}"

@@ -63,7 +63,7 @@ class Engine:
     health_path: str
     context_path: str
     context_field: tuple[str, ...]
-    """Where the engine itself tells its effective context: the path of a JSON answer and the way into it."""
+    """Where the engine itself tells its effective context: the path of a JSON answer and the way into it; empty where nowhere."""
     options: tuple[str, ...] = ()
     """Flags that are planned, and that `--set engine.<flag>=value` reaches."""
     alike: tuple[str, ...] = ()

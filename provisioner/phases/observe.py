@@ -146,6 +146,8 @@ def _context(service: Service, key: str | Unknown, seconds: float) -> int | Unkn
         engine = cast(Engine, catalog.find("provisioner.engines", "ENGINE", service.engine))
     except BadInput as error:
         return Unknown(error.message)
+    if not engine.context_path:
+        return Unknown(f"{engine.title} does not tell it")
     document = _document(service, engine.context_path, key, seconds)
     for name in engine.context_field:
         if isinstance(document, Unknown):

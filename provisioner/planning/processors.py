@@ -101,7 +101,8 @@ def _on(asked: Asked, degrees: Degrees, ranks: Ranks) -> Attempt:
         return replace(empty, problem=what)
     if engine.usage is None or engine.on_processors is None:
         raise ValueError(f"{engine.title} does not run on processors")
-    usage = _with_cache(engine.usage(load), load, cache)
+    load = replace(load, cache_bytes=cache)
+    usage = _claiming(engine.usage(load), load, cache)
     found = pool(load, usage, dials.cache_type, BLOCK)
     fitting = verdict((_budget(asked, load, usage, cache),), (), 0.0)
     options = _options(asked, load, dials, cache)
@@ -149,7 +150,7 @@ def _cache(asked: Asked, load: Load, dials: Dials) -> int:
         ) from None
 
 
-def _with_cache(usage: Usage, load: Load, cache: int) -> Usage:
+def _claiming(usage: Usage, load: Load, cache: int) -> Usage:
     """A rank claims what it needs, and no share of the host."""
     claimed = load.weights_bytes + cache + usage.activation.bytes + usage.runtime.bytes
     return replace(usage, budget=Amount(claimed, claimed, claimed, "what it needs"))
@@ -189,10 +190,10 @@ def _decisions(load: Load, told: bool, cache: int, ranks: Ranks, engine: Engine)
     threads = Decision(
         "threads", ", ".join(f"rank {rank} on {cpus}" for rank, cpus in enumerate(ranks.cpus)), ranks.because
     )
-    version = Decision(
-        "engine version", f"{engine.title} {load.version}", "the newest whose needs on processors are known"
-    )
-    return each, threads, version
+    if not load.version:
+        return each, threads
+    why = "the newest whose needs on processors are known"
+    return each, threads, Decision("engine version", f"{engine.title} {load.version}", why)
 
 
 def _card(facts: HostFacts, room: Room, ranks: int) -> Card:

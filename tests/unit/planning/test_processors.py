@@ -55,6 +55,10 @@ def test_the_cache_holds_what_is_asked_for_at_a_time_on_each_rank() -> None:
     assert 14 * GIB < host.weights_bytes < 15 * GIB
 
 
+def test_a_cache_that_is_told_is_not_tight() -> None:
+    assert [one.id for one in made().findings if one.id == "tight"] == []
+
+
 def test_the_limit_holds_all_ranks_and_their_server() -> None:
     found = made(context=8192, concurrency=3)
     assert found.memory is not None
