@@ -21,6 +21,9 @@ ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/rera
 """What answers without making, loading or removing anything, and is named alike by the engines that have it:
 vLLM https://docs.vllm.ai/en/latest/serving/openai_compatible_server, llama.cpp tools/server/README.md."""
 
+WAYS = (("engine", (None,)), ("stream", ()))
+"""Answers that say how many tokens they took are looked into; streams that were not asked for it pass untouched."""
+
 PAGE = ("openwebui", "webui", 8080)
 """The plug-in of the chat page, its container and its port."""
 
@@ -127,6 +130,7 @@ def files(stack: Stack) -> tuple[ReleaseFile, ...]:
         ciphers=CIPHERS,
         body_megabytes=BODY_MEGABYTES,
         routes=ROUTES,
+        ways=WAYS,
         groups=[_group(number) for number in range(len(groups))],
         page=page,
         no_page=[] if page else [None],

@@ -21,7 +21,7 @@ from provisioner.model.spec import Spec
 from provisioner.services import _gateway_keys as book
 from provisioner.services.gateway import ROUTES
 from provisioner.world import files, tinymodel
-from tests.bed.gateway import STACK_KEY, Engine, Gateway, chat, engine, free_port, running, stack
+from tests.bed.gateway import STACK_KEY, Answer, Engine, Gateway, chat, engine, free_port, image, running, stack
 from tests.program import run
 from tests.unit.planning.samples import machine, plan
 
@@ -54,13 +54,14 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
             replace(planned, name="llm-1", port=free_port()),
             replace(planned, name="second", port=free_port(), model_name="other"),
             replace(planned, name="third", port=free_port(), model_name=GONE),
+            # One whose name nobody knows until a container of that name starts.
             replace(planned, name="fourth", port=free_port(), model_name=GONE),
         ),
     )
     with ExitStack() as up:
         tiny = up.enter_context(engine(wanted.engines[0], model, slots=3, context=3 * 2048))
         other = up.enter_context(engine(wanted.engines[2], model))
-        names = dict.fromkeys(("llm-0", "llm-1", "second", "third", "fourth"), tiny.address)
+        names = dict.fromkeys(("llm-0", "llm-1", "second", "third"), tiny.address)
         yield Bed(up.enter_context(running(wanted, names)), tiny, other)
 
 
@@ -212,7 +213,7 @@ class Reused(ThreadingTCPServer):
 
 @contextmanager
 def in_its_place(bed: Bed, answer: tuple[bytes, ...]) -> Iterator[list[bytes]]:
-    """At the ports of the engines that are gone: whoever reads a request, sends these pieces, and hangs up; the requests that came."""
+    """At the port of an engine that is gone: whoever reads a request, sends these pieces, and hangs up; the requests that came."""
     came: list[bytes] = []
 
     class Hands(StreamRequestHandler):
@@ -224,32 +225,88 @@ def in_its_place(bed: Bed, answer: tuple[bytes, ...]) -> Iterator[list[bytes]]:
                 self.wfile.write(piece)
                 time.sleep(0.05)
 
-    ports = [one.port for one in bed.gateway.stack.engines if one.model_name == GONE]
-    with ExitStack() as up:
-        for port in ports:
-            server = up.enter_context(Reused((bed.tiny.address, port), Hands))
-            threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-            up.callback(server.shutdown)
-        yield came
+    port = bed.gateway.stack.engines[3].port
+    with Reused((bed.tiny.address, port), Hands) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        try:
+            yield came
+        finally:
+            server.shutdown()
+
+
+def until_there(bed: Bed, came: list[bytes]) -> Answer:
+    """One that refused twice is left alone for five seconds; then the answer of who is in its place."""
+    deadline = time.monotonic() + 10
+    while True:
+        answer = bed.gateway.chat(GONE, STACK_KEY)
+        if came:
+            return answer
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_what_was_sent_to_an_engine_is_not_sent_again(bed: Bed) -> None:
     with in_its_place(bed, ()) as came:
-        assert bed.gateway.chat(GONE, STACK_KEY).error["code"] == "engine_unavailable"
+        refused = until_there(bed, came)
+        assert refused.error["code"] == "engine_unavailable"
     assert len(came) == 1
+
+
+ANSWERS = """
+pid /tmp/pid; error_log stderr; events {{}}
+http {{ access_log off; server {{ listen {port}; location / {{ return 200 $server_addr; }} }} }}
+"""
+
+
+@contextmanager
+def container(bed: Bed, name: str) -> Iterator[None]:
+    """A container of this name beside the gateway, which answers with its own address."""
+    port = bed.gateway.stack.engines[4].port
+    project = bed.gateway.stack.place.project
+    script = f"cat >/tmp/conf <<'END'\n{ANSWERS.format(port=port)}\nEND\nexec nginx -c /tmp/conf -g 'daemon off;'"
+    words = ["docker", "run", "--detach", "--rm", "--network", f"{project}_inside", "--network-alias", name]
+    started = subprocess.run([*words, image(), "sh", "-c", script], capture_output=True, text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "rm", "--force", started.stdout.strip()], capture_output=True, check=True)
+
+
+def address(bed: Bed, other_than: str = "") -> str:
+    """Where the gateway finds the engine whose container starts late, once it finds it anywhere else."""
+    deadline = time.monotonic() + 20
+    while True:
+        answer = bed.gateway.chat(GONE, STACK_KEY)
+        if answer.status == 200 and answer.body != other_than:
+            return answer.body
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.1)
+
+
+def test_an_engine_is_found_when_it_starts_and_where_it_comes_back(bed: Bed) -> None:
+    assert bed.gateway.chat(GONE, STACK_KEY).status == 502
+    response = begin(bed, STACK_KEY)
+    with bed.tiny.frozen():
+        with container(bed, "fourth"):
+            first = address(bed)
+        with container(bed, "takes-its-address"), container(bed, "fourth"):
+            assert address(bed, first) != first
+    assert rest(response).rstrip().endswith(b"data: [DONE]"), "what is being streamed goes on"
 
 
 def test_an_answer_comes_byte_for_byte_wherever_its_pieces_end(bed: Bed) -> None:
     said = "你好，世界 — \U0001f600".encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    with in_its_place(bed, (head, *(said[at : at + 1] for at in range(len(said))))):
-        assert bed.gateway.chat(GONE, STACK_KEY).body.encode() == said
+    with in_its_place(bed, (head, *(said[at : at + 1] for at in range(len(said))))) as came:
+        assert until_there(bed, came).body.encode() == said
 
 
 def test_an_engine_gets_its_own_key_and_nothing_else_of_who_asks(bed: Bed, key: str) -> None:
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
     headers = {"Authorization": f"Bearer {key}", "Cookie": "a=b", "X-Request-Id": "mine"}
     with in_its_place(bed, (ok,)) as came, closing(bed.gateway.connection()) as connection:
+        until_there(bed, came)
+        came.clear()
         connection.request("POST", "/v1/completions?x=1", body=json.dumps(chat(GONE)), headers=headers)
         with connection.getresponse() as response:
             told = response.headers["X-Request-Id"]
