@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "Ask the running services and judge their answers",
     "doctor": "Find what drifted apart on this host, before a restart does",
     "logs": "Show what the services wrote",
+    "clients": "Show ready settings for the programs that people use",
     "history": "Show what was done here, and when",
     "rollback": "Bring an earlier release back",
     "down": "Stop and remove what `up` made; the weights stay",

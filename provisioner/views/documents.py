@@ -14,7 +14,7 @@ from provisioner.model.outcome import (
 )
 from provisioner.model.plan import Plan, Service
 from provisioner.model.release import Applied, HistoryEntry
-from provisioner.views.endpoint import base_url
+from provisioner.views.endpoint import base_url, entrance_document
 
 
 def applied_document(outcome: Outcome) -> dict[str, Json]:
@@ -31,6 +31,7 @@ def applied_document(outcome: Outcome) -> dict[str, Json]:
         "engine": outcome.plan.engine,
         "target": outcome.plan.target,
         "endpoints": endpoints(outcome.plan),
+        "gateway": entrance_document(outcome.plan),
         "steps": steps(outcome.applied),
         "observed": encode(outcome.observed),
         "findings": encode(outcome.report.findings),
@@ -89,6 +90,7 @@ def status_document(status: Status) -> dict[str, Json]:
         "target": plan.target if plan else None,
         "services": [_service(one, plan.hostname if plan else "") for one in status.services],
         "beside": [_beside(one) for one in status.beside],
+        "gateway": entrance_document(plan),
         "unfinished": status.unfinished,
         "holder": status.holder,
         "memory": [_reading(one) for one in status.learned],

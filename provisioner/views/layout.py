@@ -15,7 +15,9 @@ STYLES = {
     "cyan": "36",
 }
 
-STATEFUL = ("up", "plan", "render", "status", "check", "logs", "history", "rollback", "down")
+STATEFUL = (
+    "up", "plan", "prepare", "render", "status", "check", "doctor", "logs", "clients", "history", "rollback", "down", "key",
+)  # fmt: skip
 """Commands that look at a state folder."""
 
 

@@ -2,9 +2,9 @@
 
 from provisioner.model.facts import Unknown
 from provisioner.model.outcome import Outcome, Planned, Removed, RolledBackTo
-from provisioner.model.plan import Completion
+from provisioner.model.plan import Completion, Plan
 from provisioner.model.release import Applied
-from provisioner.views.endpoint import base_url, endpoint_lines
+from provisioner.views.endpoint import base_url, endpoint_lines, entrance, models_of
 from provisioner.views.layout import Look, clipped, columns, count, duration, harmless, wrapped
 from provisioner.views.plan import finding_lines, joined
 
@@ -31,15 +31,23 @@ def outcome_view(outcome: Outcome, look: Look, seconds: float) -> str:
 
 def _headline(outcome: Outcome, look: Look, seconds: float) -> list[str]:
     plan = outcome.plan
-    where = ", ".join(
-        f"{harmless(service.model_name)} at {base_url(service, plan.hostname)}" for service in plan.services
-    )
+    where = _where(plan)
     good = outcome.report.exit_code == 0
     sign = look.paint(look.sign("✓", "ok"), "green", "bold") if good else look.paint(look.sign("✗", "x"), "red", "bold")
     how = "set up and proved" if outcome.changed else "nothing had to be done; proved again"
     how = f"{how} in {duration(seconds)}"
     head = f"{sign} {look.paint(where, 'bold')}"
     return [f"{head}  ({how})"] if columns(f"{head}  ({how})") <= look.width else [head, f"  ({how})"]
+
+
+def _where(plan: Plan) -> str:
+    """The models and their addresses; behind a gateway they have one."""
+    found = entrance(plan)
+    if found is not None and found.gated:
+        return f"{', '.join(harmless(one.model_name) for one in models_of(plan))} at {found.base_url}"
+    return ", ".join(
+        f"{harmless(service.model_name)} at {base_url(service, plan.hostname)}" for service in plan.services
+    )
 
 
 def _took(applied: Applied | None) -> str:

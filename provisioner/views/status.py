@@ -7,7 +7,7 @@ from provisioner.model.learned import Reading
 from provisioner.model.outcome import BesideStatus, Checked, ServiceStatus, Status
 from provisioner.model.plan import Plan, ServiceObserved
 from provisioner.model.release import HistoryEntry
-from provisioner.views.endpoint import base_url
+from provisioner.views.endpoint import base_url, entrance, page_lines
 from provisioner.views.layout import (
     Look,
     columns,
@@ -39,7 +39,13 @@ OUTCOMES = {"good": "green", "failed": "red", "rolled-back": "yellow", "interrup
 
 def status_view(status: Status, look: Look) -> str:
     return joined(
-        [_in_force(status, look), _service_lines(status, look), _memory_lines(status, look), _unsettled(status, look)]
+        [
+            _in_force(status, look),
+            _service_lines(status, look),
+            _entrance_lines(status, look),
+            _memory_lines(status, look),
+            _unsettled(status, look),
+        ]
     )
 
 
@@ -67,6 +73,15 @@ def _service_lines(status: Status, look: Look) -> list[str]:
     ]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
+
+
+def _entrance_lines(status: Status, look: Look) -> list[str]:
+    """Behind a gateway the engines' own addresses are of no use to people."""
+    found = entrance(status.plan) if status.plan else None
+    if found is None or not found.gated:
+        return []
+    trust = wrapped(f"with the certificate {found.authority} (`provision clients`)", look.width, "  ")
+    return [f"{look.paint('Use it', 'bold')}  {found.base_url}", *trust, *page_lines(found, look)]
 
 
 def _memory_lines(status: Status, look: Look) -> list[str]:

@@ -65,7 +65,7 @@ CASES = [
     (("--help",), frozenset(), 2),
     *(((name, "--help"), HELP, 13) for name in COMMANDS),
     (("plan", "--no-such-option"), UNKNOWN_OPTION, 12),
-    (("completion", "bash"), PARSED, 24),
+    (("completion", "bash"), PARSED, 28),
     (("detect", "--json"), MACHINE | COMPRESSION, 66),
     (("detect",), MACHINE | COMPRESSION, 68),
     (("status",), STATE, 45),

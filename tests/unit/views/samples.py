@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from provisioner.model.containers import Container, MakeCertificate, Published
 from provisioner.model.facts import (
     Accelerator,
     Cpu,
@@ -19,7 +20,16 @@ from provisioner.model.facts import (
     Unknown,
 )
 from provisioner.model.learned import Kind, Reading, Reckoned
-from provisioner.model.outcome import Checked, Outcome, Planned, Removed, RolledBackTo, ServiceStatus, Status
+from provisioner.model.outcome import (
+    BesideStatus,
+    Checked,
+    Outcome,
+    Planned,
+    Removed,
+    RolledBackTo,
+    ServiceStatus,
+    Status,
+)
 from provisioner.model.plan import (
     Capacity,
     Change,
@@ -365,3 +375,23 @@ REMOVED = Removed(
     APPLIED, ("4.7 GiB of weights in /var/lib/provision/blobs/sha256 (`provision down --purge` removes them)",)
 )
 BACK = RolledBackTo("77" * 32, DIGEST, APPLIED, Report((NOTE,), 0))
+
+GATEWAY = Container("gateway", "gateway", "nginx@sha256:" + "1f" * 32, published=(Published("0.0.0.0", 8443, 8443),))
+CHAT = Container(
+    "webui",
+    "openwebui",
+    "open-webui@sha256:" + "2e" * 32,
+    env={"WEBUI_ADMIN_EMAIL": "admin@localhost"},
+    secret_env={"WEBUI_ADMIN_PASSWORD": f"{STATE}/secrets/webui-admin.password"},
+)
+CONTAINED = replace(
+    PLAN, target="docker", beside=(GATEWAY, CHAT), makes=(MakeCertificate(f"{STATE}/secrets/tls", ("lab-01",)),)
+)
+CONTAINED_OUTCOME = replace(OUTCOME, plan=CONTAINED)
+CONTAINED_STATUS = replace(
+    STATUS,
+    plan=CONTAINED,
+    beside=tuple(
+        BesideStatus(one, Running(one.name, DIGEST, "docker", 77, 1, "running", "ab")) for one in (GATEWAY, CHAT)
+    ),
+)

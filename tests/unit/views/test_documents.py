@@ -9,17 +9,21 @@ import pytest
 
 from provisioner.documents import Json
 from provisioner.model.keys import Key, Published
-from provisioner.views import documents, keys
+from provisioner.views import clients, documents, keys
+from provisioner.views.endpoint import Entrance
 from tests.program import run
 from tests.unit.views import samples
 
 SCHEMAS = os.path.join(os.path.dirname(__file__), "../../../docs/reference")
 
+ENTRANCE = Entrance("https://lab-01:8443/v1", "/k", "/ca.pem")
 KEY = Key("alice", "a" * 64, 1_790_000_000, None, 120, 8)
 
 DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "applied": lambda: documents.applied_document(samples.OUTCOME),
     "applied unchanged": lambda: documents.applied_document(samples.UNCHANGED),
+    "applied docker": lambda: documents.applied_document(samples.CONTAINED_OUTCOME),
+    "status docker": lambda: documents.status_document(samples.CONTAINED_STATUS),
     "removed": lambda: documents.removed_document(samples.REMOVED),
     "rendered": lambda: documents.rendered_document(samples.PLANNED, "/tmp/release", ("plan.json",)),
     "status": lambda: documents.status_document(samples.STATUS),
@@ -31,6 +35,7 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "key": lambda: keys.change_document("create", Published(KEY, "sk-secret", in_force=True)),
     "key without a gateway": lambda: keys.change_document("revoke", Published(KEY)),
     "keys": lambda: keys.list_document((KEY,)),
+    "clients": lambda: clients.clients_document(tuple(clients.CLIENTS), clients.Access(ENTRANCE, (samples.SERVICE,))),
     "rollback": lambda: documents.rollback_document(samples.BACK),
 }
 
@@ -76,6 +81,7 @@ def test_health_is_every_service_running() -> None:
         (("status",), 0),
         (("history",), 0),
         (("check",), 3),
+        (("clients",), 3),
         (("logs",), 3),
         (("rollback",), 3),
         (("down",), 0),
