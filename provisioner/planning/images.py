@@ -2,7 +2,7 @@
 
 from provisioner.engines._constants import version_key
 from provisioner.model.engines import EngineEntry, Image
-from provisioner.model.facts import HostFacts
+from provisioner.model.facts import Host, HostFacts
 from provisioner.model.load import Card
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.model.record import dataclass
@@ -28,7 +28,7 @@ def choose_image(entry: EngineEntry, card: Card, version: str, facts: HostFacts)
     told = driver if isinstance(driver, str) else ""
     passed: list[tuple[Rejected, str]] = []
     for image in known:
-        name = image.name.replace("{version}", version)
+        name = image.name.replace("{version}", version).replace("{machine}", _machine(facts))
         if not _has_code(image, card):
             why = f"has code for compute capability {image.least_capability} and newer, and {card.name} is {card.architecture}"
             passed.append((Rejected(name, why), OTHER_ENGINE))
@@ -38,6 +38,11 @@ def choose_image(entry: EngineEntry, card: Card, version: str, facts: HostFacts)
             rejected = tuple(one for one, _ in passed)
             return Chosen(name, Decision("image", name, f"{image.source}; {UNPINNED}", rejected))
     return _none(entry, card.vendor, known, tuple(passed))
+
+
+def _machine(facts: HostFacts) -> str:
+    """As images name what their programs are compiled for."""
+    return "arm64" if isinstance(facts.host, Host) and facts.host.architecture in ("aarch64", "arm64") else "x86_64"
 
 
 def _of(image: Image, version: str) -> bool:
