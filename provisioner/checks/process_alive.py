@@ -6,6 +6,9 @@ from provisioner.checks._causes import named
 from provisioner.model.plan import Finding, ServiceObserved
 from provisioner.model.plugins import Check, View
 
+OUT_OF_MEMORY = "out of memory"
+"""In the runtime's word for a container."""
+
 
 def run(view: View) -> Iterator[Finding]:
     for seen in view.observed.services if view.observed else ():
@@ -15,12 +18,21 @@ def run(view: View) -> Iterator[Finding]:
 
 def _ended(view: View, seen: ServiceObserved) -> Finding:
     """With the cause where it is known, else with its last words."""
+    if OUT_OF_MEMORY in seen.container_state:
+        told = f"{view.plan.hostname}: {seen.name} was ended by the kernel: it wanted more memory than its limit (out-of-memory)"
+        return Finding(
+            "process-alive",
+            "error",
+            told,
+            fix="a smaller `--context` or `--concurrency`, or a higher `--set memory_max_bytes=…`",
+        )
     cause = named(view, seen)
     if cause is not None:
         told = f"{view.plan.hostname}: {seen.name} does not run: {cause.says} ({cause.id})"
         return Finding("process-alive", "error", told, fix=cause.fix)
     said = _last_words(seen.log_tail)
-    words = f"; its last words: {said}" if said else ""
+    state = f" ({seen.container_state})" if seen.container_state else ""
+    words = f"{state}; its last words: {said}" if said else state
     return Finding(
         "process-alive",
         "error",

@@ -244,6 +244,8 @@ class ServiceObserved:
     status_without_key: int | Unknown
     status_with_wrong_key: int | Unknown
     log_tail: tuple[str, ...] = ()
+    container_state: str = ""
+    """The runtime's word for its container, and why it ended; empty for one that is in none."""
 
     @property
     def goes_on(self) -> bool:

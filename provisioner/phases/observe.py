@@ -114,6 +114,7 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
         status_without_key=cast(int | Unknown, answers["without_key"]),
         status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
         log_tail=_log_tail(service, running),
+        container_state=running.state if running is not None and running.part else "",
     )
 
 

@@ -1,7 +1,8 @@
-"""The whole stack on a real container engine: brought up, proved, hurt, healed and taken down."""
+"""An engine on a real container engine: brought up, proved, hurt, healed and taken down. The whole stack: `test_appliance.py`."""
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ pytestmark = [pytest.mark.needs("compose", "llamacpp"), pytest.mark.timeout(300)
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    planned = ("--profile", "demo", "--set", f"image={images.image('llamacpp')}")
+    alone = ("--no-monitoring", "--set", "openwebui=no", "--set", "gateway=no")
+    planned = ("--profile", "demo", "--set", f"image={images.image('llamacpp')}", *alone)
     stack = Stack(str(tmp_path / "state"), planned=planned)
     yield stack
     stack.end()
@@ -118,3 +120,29 @@ def test_from_containers_to_processes_and_back(stack: Stack) -> None:
     assert stack.containers() == {}
     stack.ok("rollback")
     assert stack.containers() == {"llm": "running"}
+
+
+def test_an_engine_that_wants_more_memory_than_it_may_have_is_told_so(stack: Stack) -> None:
+    done = stack.run("up", "--set", f"memory_max_bytes={12 << 20}")
+    assert done.returncode == 1, done.stderr
+    assert "out-of-memory" in done.stderr
+    assert "memory_max_bytes" in done.stderr
+    assert stack.containers() == {}
+
+
+def test_a_port_that_somebody_else_took_is_named_and_nothing_is_changed(stack: Stack) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", stack.port))
+        other.listen()
+        done = stack.run("up")
+    assert done.returncode == 3, done.stderr
+    assert f"port {stack.port} is taken by" in done.stderr
+    assert not os.path.exists(stack.state)
+
+
+def test_an_image_that_nobody_has_is_refused_with_the_ways_to_bring_it(stack: Stack) -> None:
+    done = stack.run("up", "--set", "image=127.0.0.1:1/nobody/has:this")
+    assert done.returncode == 1, done.stderr
+    assert "cannot be pulled" in done.stderr
+    assert "--registry" in done.stderr
+    assert stack.containers() == {}

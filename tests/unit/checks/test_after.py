@@ -38,9 +38,9 @@ def found(**changes: object) -> list[Finding]:
     return [finding for name in AFTER for finding in CHECKS[name].run(view)]
 
 
-def test_there_are_eight() -> None:
+def test_there_are_ten() -> None:
     assert AFTER == [
-        "answers", "context_effective", "health", "key_required", "model_listed", "not_wedged", "process_alive",
+        "answers", "answers_beside", "containers_run", "context_effective", "health", "key_required", "model_listed", "not_wedged", "process_alive",
         "wrong_key_refused",
     ]  # fmt: skip
 
