@@ -2,6 +2,7 @@
 
 import json
 
+from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, MakeCertificate, Mount, Published, Question, ReleaseFile
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Companion, Place, Stack
@@ -185,13 +186,19 @@ def questions(stack: Stack) -> tuple[Question, ...]:
 def makes(stack: Stack) -> tuple[MakeCertificate, ...]:
     """The certificate, for every name that this machine is called by."""
     own = "" if stack.host in WILDCARDS else stack.host
+    given = {key: stack.settings.get(f"{NAME}.{key}", "") for key in ("certificate", "certificate_key")}
+    if any(given.values()) and not all(path.startswith("/") for path in given.values()):
+        raise BadInput(
+            "a certificate of your own is two files, each by its whole path",
+            fix="--set gateway.certificate=/etc/ssl/llm.pem --set gateway.certificate_key=/etc/ssl/llm.key",
+        )
     names = tuple(dict.fromkeys(name for name in (own, stack.hostname, "localhost", "127.0.0.1") if name))
     return (
         MakeCertificate(
             folder=tls_folder(stack.place),
             names=names,
-            certificate=stack.settings.get(f"{NAME}.certificate", ""),
-            key=stack.settings.get(f"{NAME}.certificate_key", ""),
+            certificate=given["certificate"],
+            key=given["certificate_key"],
         ),
     )
 

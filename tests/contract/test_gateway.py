@@ -21,7 +21,19 @@ from provisioner.model.spec import Spec
 from provisioner.services import _gateway_keys as book
 from provisioner.services.gateway import ROUTES
 from provisioner.world import files, tinymodel
-from tests.bed.gateway import STACK_KEY, Answer, Engine, Gateway, chat, engine, free_port, image, running, stack
+from tests.bed.gateway import (
+    STACK_KEY,
+    Answer,
+    Engine,
+    Gateway,
+    chat,
+    engine,
+    free_port,
+    image,
+    running,
+    stack,
+    wait_until,
+)
 from tests.program import run
 from tests.unit.planning.samples import machine, plan
 
@@ -252,18 +264,12 @@ def test_what_was_sent_to_an_engine_is_not_sent_again(bed: Bed) -> None:
     assert len(came) == 1
 
 
-ANSWERS = """
-pid /tmp/pid; error_log stderr; events {{}}
-http {{ access_log off; server {{ listen {port}; location / {{ return 200 $server_addr; }} }} }}
-"""
-
-
 @contextmanager
-def container(bed: Bed, name: str) -> Iterator[None]:
-    """A container of this name beside the gateway, which answers with its own address."""
-    port = bed.gateway.stack.engines[4].port
-    project = bed.gateway.stack.place.project
-    script = f"cat >/tmp/conf <<'END'\n{ANSWERS.format(port=port)}\nEND\nexec nginx -c /tmp/conf -g 'daemon off;'"
+def container(project: str, name: str, port: int, says: str) -> Iterator[None]:
+    """A container of this name beside the gateway, which answers every request with the values of these variables of nginx."""
+    server = f"server {{ listen {port}; location / {{ return 200 '{says}'; }} }}"
+    conf = f"pid /tmp/pid; error_log stderr; events {{}} http {{ access_log off; {server} }}"
+    script = f"cat >/tmp/conf <<'END'\n{conf}\nEND\nexec nginx -c /tmp/conf -g 'daemon off;'"
     words = ["docker", "run", "--detach", "--rm", "--network", f"{project}_inside", "--network-alias", name]
     started = subprocess.run([*words, image(), "sh", "-c", script], capture_output=True, text=True, check=True)
     try:
@@ -284,14 +290,32 @@ def address(bed: Bed, other_than: str = "") -> str:
 
 
 def test_an_engine_is_found_when_it_starts_and_where_it_comes_back(bed: Bed) -> None:
+    late = (bed.gateway.stack.place.project, "fourth", bed.gateway.stack.engines[4].port, "$server_addr")
     assert bed.gateway.chat(GONE, STACK_KEY).status == 502
     response = begin(bed, STACK_KEY)
     with bed.tiny.frozen():
-        with container(bed, "fourth"):
+        with container(*late):
             first = address(bed)
-        with container(bed, "takes-its-address"), container(bed, "fourth"):
+        with container(late[0], "takes-its-address", *late[2:]), container(*late):
             assert address(bed, first) != first
     assert rest(response).rstrip().endswith(b"data: [DONE]"), "what is being streamed goes on"
+
+
+def test_the_chat_page_has_all_paths_but_those_of_the_api(tmp_path: Path) -> None:
+    served = plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0]
+    wanted = replace(stack(tmp_path / "state", (served,)), wanted=frozenset({"gateway", "openwebui"}))
+    says = "$request_uri $http_host $http_x_forwarded_proto $http_connection $http_upgrade"
+    with running(wanted, {}) as door:
+        missing = door.ask("GET", "/")
+        assert (missing.status, missing.headers["Retry-After"]) == (502, "5")
+        with container(wanted.place.project, "webui", 8080, says), closing(door.connection()) as connection:
+            wait_until(lambda: door.ask("GET", "/").status == 200, "the page is not found")
+            connection.request("GET", "/ws/socket.io/?a=b", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+            with connection.getresponse() as response:
+                said = response.read().decode()
+            assert said == f"/ws/socket.io/?a=b 127.0.0.1:{wanted.port} https upgrade websocket"
+            assert door.ask("GET", "/v1/models").status == 401
+            assert door.ask("GET", "/v1/tokenize", STACK_KEY).status == 404
 
 
 def test_an_answer_comes_byte_for_byte_wherever_its_pieces_end(bed: Bed) -> None:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from provisioner.errors import BadInput
 from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
@@ -98,3 +99,19 @@ def test_the_questions_are_asked_where_this_machine_reaches_it(host: str, url: s
         (f"{url}/v1/models", 200, True),
     ]
     assert {one.authority for one in asked} == {f"{STATE}/secrets/tls/authority.pem"}
+
+
+def test_the_certificate_names_what_this_machine_is_called() -> None:
+    (made,) = gateway.makes(replace(stack(), host="192.0.2.7", hostname="gpu-1"))
+    assert (made.names, made.certificate, made.key) == (("192.0.2.7", "gpu-1", "localhost", "127.0.0.1"), "", "")
+    (everywhere,) = gateway.makes(replace(stack(), host="0.0.0.0"))
+    assert everywhere.names == ("localhost", "127.0.0.1")
+
+
+def test_a_certificate_of_the_operators_is_two_files() -> None:
+    paths = {"gateway.certificate": "/etc/ssl/a.pem", "gateway.certificate_key": "/etc/ssl/a.key"}
+    (made,) = gateway.makes(replace(stack(), settings=paths))
+    assert (made.certificate, made.key) == ("/etc/ssl/a.pem", "/etc/ssl/a.key")
+    for wrong in ({**paths, "gateway.certificate": "a.pem"}, {"gateway.certificate": "/etc/ssl/a.pem"}):
+        with pytest.raises(BadInput, match="two files"):
+            gateway.makes(replace(stack(), settings=wrong))
