@@ -1,0 +1,72 @@
+"""The real Ollama in a container as it is rendered: its model is made of weights that lie elsewhere, and nothing is copied."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioner.engines.ollama import STORE
+from provisioner.model.containers import Mount
+from provisioner.model.facts import Unknown
+from provisioner.model.plan import Completion, Service
+from provisioner.model.plugins import Place
+from provisioner.model.record import replace
+from provisioner.model.spec import Spec
+from provisioner.phases.observe import observe_engines
+from provisioner.targets import docker
+from provisioner.world import tinymodel
+from tests.contract import composed
+from tests.unit.planning.samples import plan
+from tools import images
+
+pytestmark = [pytest.mark.needs("compose"), pytest.mark.needs("ollama")]
+
+WEIGHTS = "demo-tiny-f16.gguf"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, composed.Running]]:
+    """The demo's model, planned for here; the folder of its state is the test's."""
+    folder = tmp_path_factory.mktemp("ollama")
+    stack = composed.stack(folder, frozenset(), {}, {})
+    (planned,) = plan("4 cores, 16 GiB", Spec(profile="demo", engine="ollama", target="docker")).services
+    path = Path(stack.place.state, "models", WEIGHTS)
+    path.parent.mkdir(parents=True)
+    tinymodel.write(str(path))
+    service = moved(planned, path, composed.free_port(), stack.place)
+    container = replace(
+        docker.container_of(service), mounts=(Mount(str(path.parent), str(path.parent)),), user="1000:1000"
+    )
+    with composed.running(stack, (container,), (), folder) as running:
+        yield service, running
+
+
+def moved(planned: Service, path: Path, port: int, place: Place) -> Service:
+    """The same service with its weights, port and key where the test has them."""
+    argv = (*planned.argv[:-1], str(path))
+    env = {**planned.env, "OLLAMA_HOST": f"0.0.0.0:{port}"}
+    return replace(
+        planned, argv=argv, env=env, port=port, image=images.image("ollama"), model_path=str(path),
+        key_file=f"{place.state}/secrets/llm.key", ready_seconds=120,
+    )  # fmt: skip
+
+
+def test_it_answers_by_the_planned_name_and_copies_no_weights(served: tuple[Service, composed.Running]) -> None:
+    service, running = served
+    wait_until_loaded(service, running)
+    (seen,) = observe_engines((service,), ())
+    assert (seen.health, seen.models, seen.context) == (200, (f"{service.model_name}:latest",), service.context)
+    assert isinstance(seen.completion, Completion)
+    assert (seen.completion.status, seen.completion.tokens > 0) == (200, True)
+    assert int(running.inside("llm", "du", "-sk", STORE).split()[0]) < 64
+    links = running.inside("llm", "readlink", "-f", f"{STORE}/blobs/sha256-{service.model_sha256}")
+    assert links.strip() == service.model_path
+
+
+def wait_until_loaded(service: Service, running: composed.Running) -> None:
+    import time
+
+    until = time.monotonic() + service.ready_seconds
+    while isinstance(observe_engines((service,), ())[0].context, Unknown):
+        assert time.monotonic() < until, running.logs("llm")[-3000:]
+        time.sleep(0.5)
