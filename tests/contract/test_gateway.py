@@ -4,15 +4,11 @@ import json
 import os
 import select
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from http.client import HTTPResponse
+from contextlib import ExitStack, closing
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -21,36 +17,16 @@ from provisioner.model.spec import Spec
 from provisioner.services import _gateway_keys as book
 from provisioner.services.gateway import ROUTES
 from provisioner.world import files, tinymodel
-from tests.bed.gateway import (
-    STACK_KEY,
-    Answer,
-    Engine,
-    Gateway,
-    chat,
-    engine,
-    free_port,
-    image,
-    running,
-    stack,
-    wait_until,
-)
+from tests.bed.door import GONE, Bed, begin, container, in_its_place, rest
+from tests.bed.gateway import STACK_KEY, Answer, chat, engine, free_port, running, stack, wait_until
 from tests.program import run
 from tests.unit.planning.samples import machine, plan
 
 pytestmark = [pytest.mark.needs("gateway", "compose", "embedded")]
 
-GONE = "gone"
-"""A model whose engine is planned and not there."""
 STRANGE = ("/metrics", "/docs", "/openapi.json", "/tokenize", "/detokenize", "/slots", "/props", "/invocations", "/pooling",
            "/health", "/load", "/server_info", "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/tokenize", "/v1/audio/speech",
            "/api/pull", "/api/tags", "/v1", "/v1/", "/-/models/model_0", "/v1/chat/completions/", "/v1/files")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Bed:
-    gateway: Gateway
-    tiny: Engine
-    other: Engine
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +65,6 @@ def key(bed: Bed, request: pytest.FixtureRequest) -> Iterator[str]:
     limits = getattr(request, "param", {})
     yield bed.gateway.create("alice", **limits)
     bed.gateway.revoke("alice")
-
-
-def begin(bed: Bed, key: str, tokens: int = 1500) -> HTTPResponse:
-    """A stream that takes the engine a second at least, with its first chunk read."""
-    response = bed.gateway.send(
-        "POST", "/v1/chat/completions", key, chat("demo-tiny", tokens, stream=True, ignore_eos=True)
-    )
-    assert response.status == 200
-    assert response.readline().startswith(b"data: ")
-    return response
-
-
-def rest(response: HTTPResponse) -> bytes:
-    with response:
-        return response.read()
 
 
 def test_a_chat_is_answered_to_a_key_and_to_nobody_else(bed: Bed, key: str) -> None:
@@ -219,33 +180,6 @@ def test_a_model_whose_engine_is_down_is_told_so_at_once(bed: Bed) -> None:
     assert time.monotonic() - began < 1
 
 
-class Reused(ThreadingTCPServer):
-    allow_reuse_address = True
-
-
-@contextmanager
-def in_its_place(bed: Bed, answer: tuple[bytes, ...]) -> Iterator[list[bytes]]:
-    """At the port of an engine that is gone: whoever reads a request, sends these pieces, and hangs up; the requests that came."""
-    came: list[bytes] = []
-
-    class Hands(StreamRequestHandler):
-        def handle(self) -> None:
-            head = b"".join(iter(self.rfile.readline, b"\r\n"))
-            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-            came.append(head + b"\r\n" + self.rfile.read(length))
-            for piece in answer:
-                self.wfile.write(piece)
-                time.sleep(0.05)
-
-    port = bed.gateway.stack.engines[3].port
-    with Reused((bed.tiny.address, port), Hands) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
-        try:
-            yield came
-        finally:
-            server.shutdown()
-
-
 def until_there(bed: Bed, came: list[bytes]) -> Answer:
     """One that refused twice is left alone for five seconds; then the answer of who is in its place."""
     deadline = time.monotonic() + 10
@@ -262,20 +196,6 @@ def test_what_was_sent_to_an_engine_is_not_sent_again(bed: Bed) -> None:
         refused = until_there(bed, came)
         assert refused.error["code"] == "engine_unavailable"
     assert len(came) == 1
-
-
-@contextmanager
-def container(project: str, name: str, port: int, says: str) -> Iterator[None]:
-    """A container of this name beside the gateway, which answers every request with the values of these variables of nginx."""
-    server = f"server {{ listen {port}; location / {{ return 200 '{says}'; }} }}"
-    conf = f"pid /tmp/pid; error_log stderr; events {{}} http {{ access_log off; {server} }}"
-    script = f"cat >/tmp/conf <<'END'\n{conf}\nEND\nexec nginx -c /tmp/conf -g 'daemon off;'"
-    words = ["docker", "run", "--detach", "--rm", "--network", f"{project}_inside", "--network-alias", name]
-    started = subprocess.run([*words, image(), "sh", "-c", script], capture_output=True, text=True, check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["docker", "rm", "--force", started.stdout.strip()], capture_output=True, check=True)
 
 
 def address(bed: Bed, other_than: str = "") -> str:
