@@ -21,7 +21,7 @@ AS_PLANNED = (
     "--security-opt=no-new-privileges", "--env=HOME=/tmp",
 )  # fmt: skip
 OFFLINE = ("--env=HF_HUB_OFFLINE=1",)
-SECONDS = 150
+SECONDS = 240
 
 GATEWAY = """
 load_module modules/ngx_http_js_module.so;
