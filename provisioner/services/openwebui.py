@@ -45,7 +45,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             argv=("/bin/sh", "-euc", _start(len(served))),
             env={
                 **FIXED,
-                "WEBUI_ADMIN_EMAIL": stack.settings.get(f"{NAME}.admin", ADMIN),
+                "WEBUI_ADMIN_EMAIL": administrator(stack),
                 "WEBUI_ADMIN_NAME": "Admin",
                 "WEBUI_URL": shown[0] if shown else _origin(stack.hostname, stack.port),
                 "CORS_ALLOW_ORIGIN": ";".join(shown) or "*",
@@ -67,6 +67,16 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             memory_max_bytes=MEMORY_BYTES,
         ),
     )
+
+
+def administrator(stack: Stack) -> str:
+    named = stack.settings.get(f"{NAME}.admin", ADMIN)
+    if not all(named.partition("@")) or " " in named:
+        raise BadInput(
+            f"{NAME}.admin: {named!r} is no address that somebody could sign in with",
+            fix=f"--set {NAME}.admin=you@example.org",
+        )
+    return named
 
 
 def image(stack: Stack) -> str:

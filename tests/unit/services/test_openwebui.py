@@ -105,3 +105,9 @@ def test_another_embedding_model_is_a_folder_of_this_machine() -> None:
     assert ("/srv/models/bge-m3", "/models/embedding") in [(mount.source, mount.target) for mount in one.mounts]
     with pytest.raises(BadInput, match="nothing is downloaded"):
         page(stack(settings={"openwebui.embedding": "BAAI/bge-m3"}))
+
+
+def test_the_operator_names_the_first_administrator() -> None:
+    assert page(stack(settings={"openwebui.admin": "me@lab.org"})).env["WEBUI_ADMIN_EMAIL"] == "me@lab.org"
+    with pytest.raises(BadInput, match=r"openwebui\.admin"):
+        page(stack(settings={"openwebui.admin": "root"}))
