@@ -165,8 +165,13 @@ def build(config: Any, meeting: str) -> None:
 
 def parse(engine: str, argv: list[str]) -> dict[str, Any]:
     """The values that the engine's own parser reads out of an argv; it exits where it does not understand it."""
-    found = parse_vllm(argv) if engine == "vllm" else parse_sglang(argv)
+    found = PARSERS[engine](argv)
     return {key: value for key, value in vars(found).items() if isinstance(value, str | int | float | bool | list)}
+
+
+def parse_all(engine: str, argvs: list[list[str]]) -> dict[str, Any]:
+    """How many argvs the parser reads; the first that it does not understand ends it."""
+    return {"read": len([PARSERS[engine](argv) for argv in argvs])}
 
 
 def parse_vllm(argv: list[str]) -> argparse.Namespace:
@@ -186,8 +191,18 @@ def parse_sglang(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def parse_transformers(argv: list[str]) -> argparse.Namespace:
+    from transformers.cli.transformers import app
+
+    return argparse.Namespace(**app.commands["serve"].make_context("serve", list(argv)).params)
+
+
+PARSERS: dict[str, Callable[[list[str]], argparse.Namespace]] = {
+    "vllm": parse_vllm, "sglang": parse_sglang, "ktransformers": parse_sglang, "transformers": parse_transformers,
+}  # fmt: skip
+
 VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "make": make, "cache": cache, "accepts": accepts, "configures": configures, "parse": parse,
+    "make": make, "cache": cache, "accepts": accepts, "configures": configures, "parse": parse, "parse_all": parse_all,
 }  # fmt: skip
 
 
