@@ -76,6 +76,16 @@ def environment(service: Service) -> Mapping[str, str]:
     }
 
 
+def on_devices(loaded: object) -> float | None:
+    """`/api/ps` has the bytes of the model, and those of them on cards (ollama/ollama@fb3076099 api/types.go)."""
+    models = loaded.get("models") if isinstance(loaded, dict) else None
+    model = models[0] if isinstance(models, list) and models else None
+    size, there = (model.get("size"), model.get("size_vram")) if isinstance(model, dict) else (None, None)
+    if not isinstance(size, int) or not isinstance(there, int) or size <= 0:
+        return None
+    return min(1.0, max(0, there) / size)
+
+
 def causes() -> "tuple[Cause, ...]":
     from provisioner.engines import _causes_llamacpp
 
@@ -99,5 +109,6 @@ ENGINE = Engine(
     one_file=True,
     targets=("docker",),
     vendors=("nvidia", "amd"),
+    on_devices=on_devices,
     causes=causes,
 )

@@ -244,6 +244,8 @@ class ServiceObserved:
     status_without_key: int | Unknown
     status_with_wrong_key: int | Unknown
     log_tail: tuple[str, ...] = ()
+    on_devices: float | None = None
+    """How much of the model is on devices, from 0 to 1, where the engine chooses that by itself and tells it."""
     container_state: str = ""
     """The runtime's word for its container, and why it ended; empty for one that is in none."""
 

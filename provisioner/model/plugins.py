@@ -107,6 +107,10 @@ class Engine:
     """What it claims of a device as a share, and takes for itself; None for one that takes what its model needs."""
     read_back: Callable[[str, str], Measured] | None = None
     """Its own figures, out of its log and the text of its metrics; None for one that tells none."""
+    on_devices: Callable[[object], float | None] | None = None
+    """How much of its model is on devices, from 0 to 1, out of the answer at `context_path`; None for one that chooses no such thing
+    by itself.
+    """
     causes: Callable[[], tuple[Cause, ...]] = no_causes
     """Why it did not start, by what it writes; loaded when something is wrong."""
 

@@ -98,6 +98,7 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
             "health": lambda: _status(probe.get(service, service.health_path, None, patience)),
             "models": lambda: _models(service, key, patience),
             "context": lambda: _context(service, key, patience),
+            "on_devices": lambda: _on_devices(service, key, patience),
             "completion": lambda: _completion(service, key, first),
             "without_key": lambda: _status_of_question(service, None, first),
             "wrong_key": lambda: _status_of_question(service, f"wrong-{service.name}", first),
@@ -114,6 +115,7 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
         status_without_key=cast(int | Unknown, answers["without_key"]),
         status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
         log_tail=_log_tail(service, running),
+        on_devices=cast(float | None, answers["on_devices"]),
         container_state=running.state if running is not None and running.part else "",
     )
 
@@ -157,6 +159,15 @@ def _context(service: Service, key: str | Unknown, seconds: float) -> int | Unkn
     if isinstance(document, int):
         return document
     return document if isinstance(document, Unknown) else Unknown(f"{engine.context_path} does not tell the context")
+
+
+def _on_devices(service: Service, key: str | Unknown, seconds: float) -> float | None:
+    try:
+        engine = cast(Engine, catalog.find("provisioner.engines", "ENGINE", service.engine))
+    except BadInput:
+        return None
+    document = _document(service, engine.context_path, key, seconds) if engine.on_devices else None
+    return engine.on_devices(document) if engine.on_devices else None
 
 
 def _inside(document: Json, name: str) -> Json:

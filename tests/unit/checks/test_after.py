@@ -38,10 +38,10 @@ def found(**changes: object) -> list[Finding]:
     return [finding for name in AFTER for finding in CHECKS[name].run(view)]
 
 
-def test_there_are_ten() -> None:
+def test_there_are_eleven() -> None:
     assert AFTER == [
-        "answers", "answers_beside", "containers_run", "context_effective", "health", "key_required", "model_listed", "not_wedged", "process_alive",
-        "wrong_key_refused",
+        "answers", "answers_beside", "containers_run", "context_effective", "health", "key_required", "model_listed", "not_wedged",
+        "on_devices", "process_alive", "wrong_key_refused",
     ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Ollama in a container: the model is made of the weights where they lie, and nobody's key is asked for."""
 
+import pytest
+
 from provisioner.catalog import find
 from provisioner.engines.ollama import ENGINE, STORE
 from provisioner.model.facts import Unknown
@@ -61,3 +63,41 @@ def test_its_name_and_its_missing_key_are_no_faults() -> None:
     listed = find("provisioner.checks", "CHECK", "model_listed")
     assert isinstance(listed, Check)
     assert list(listed.run(replace(view, observed=Observed((other,)))))
+
+
+@pytest.mark.parametrize(
+    ("loaded", "share"),
+    [
+        ({"models": [{"size": 3621376, "size_vram": 0}]}, 0.0),
+        ({"models": [{"size": 4000, "size_vram": 4000}]}, 1.0),
+        ({"models": [{"size": 4000, "size_vram": 1000}]}, 0.25),
+        ({"models": []}, None),
+        ({"models": [{"size": 0, "size_vram": 0}]}, None),
+        ({"models": [{"size": "much"}]}, None),
+        (Unknown("no answer"), None),
+    ],
+)
+def test_how_much_is_on_devices(loaded: object, share: float | None) -> None:
+    assert ENGINE.on_devices is not None
+    assert ENGINE.on_devices(loaded) == share
+
+
+@pytest.mark.parametrize(
+    ("hardware", "share", "level"),
+    [
+        ("1x RTX 4090, 64 GiB", 0.0, "error"),
+        ("1x RTX 4090, 64 GiB", 0.5, "warning"),
+        ("1x RTX 4090, 64 GiB", 0.97, ""),
+        ("1x RTX 4090, 64 GiB", None, ""),
+        ("16 cores, 64 GiB", 0.0, ""),
+    ],
+)
+def test_what_fell_back_to_processors_is_told(hardware: str, share: float | None, level: str) -> None:
+    found = plan(hardware, Spec(model="qwen3-8b", engine="ollama", precision="q4_k_m"))
+    assert found.verdict == "fits", found.binding
+    (service,) = found.services
+    seen = ServiceObserved(service.name, 7, "S", 200, (), 1, Unknown("-"), 200, 200, on_devices=share)
+    check = find("provisioner.checks", "CHECK", "on_devices")
+    assert isinstance(check, Check)
+    told = list(check.run(View(found, machine(hardware), Observed((seen,)), {}, "/state")))
+    assert [one.level for one in told] == ([level] if level else [])
