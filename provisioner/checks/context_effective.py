@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._engines import engine_of
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
 
 
 def run(view: View) -> Iterator[Finding]:
+    from provisioner.checks._engines import engine_of  # A plan asks none of this.
+
     promised = {service.name: service.context for service in view.plan.services}
     for seen in view.observed.services if view.observed else ():
         wanted = promised.get(seen.name, 0)

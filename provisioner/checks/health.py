@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._causes import named
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
 
 
 def run(view: View) -> Iterator[Finding]:
+    from provisioner.checks._causes import named  # A plan asks none of this.
+
     for seen in view.observed.services if view.observed else ():
         if seen.health == 200 or (isinstance(seen.health, Unknown) and not seen.goes_on):
             continue

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from provisioner.checks._causes import named
 from provisioner.model.plan import Finding, ServiceObserved
 from provisioner.model.plugins import Check, View
 
@@ -18,6 +17,8 @@ def run(view: View) -> Iterator[Finding]:
 
 def _ended(view: View, seen: ServiceObserved) -> Finding:
     """With the cause where it is known, else with its last words."""
+    from provisioner.checks._causes import named  # A plan asks none of this.
+
     if OUT_OF_MEMORY in seen.container_state:
         told = f"{view.plan.hostname}: {seen.name} was ended by the kernel: it wanted more memory than its limit (out-of-memory)"
         return Finding(
