@@ -308,6 +308,21 @@ def test_a_body_that_comes_in_pieces_is_read_whole(bed: Bed) -> None:
             assert json.loads(response.read())["model"] == "other"
 
 
+def test_several_requests_share_a_connection_of_http_2(bed: Bed) -> None:
+    told = ["--silent", "--http2", "--insecure", "--write-out", "%{http_version} %{http_code} %{num_connects}\\n"]
+    asked = ["--output", "/dev/null", "--header", f"Authorization: Bearer {STACK_KEY}"]
+    once = [
+        *told,
+        *asked,
+        "--data",
+        json.dumps(chat("other", stream=True)),
+        "https://127.0.0.1:8443/v1/chat/completions",
+    ]
+    words = [*bed.gateway.compose, "exec", "-T", "gateway", "curl", *once, "--next", *once]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2 200 1", "2 200 0"]
+
+
 def test_the_log_says_who_asked_what_and_never_what_was_said(bed: Bed, key: str) -> None:
     document = bed.gateway.chat("other", key).document
     rest(begin(bed, key, tokens=5))
