@@ -46,5 +46,5 @@ def test_the_fields_of_the_contract_are_there() -> None:
     document = plan_document(plan(MACHINES["h200"], Spec(profile="pro")), ())
     assert list(document) == [
         "schema", "verdict", "hostname", "profile", "model", "engine", "precision", "target", "parallel", "context",
-        "memory", "capacity", "services", "decisions", "binding", "cheapest_changes", "findings", "actions",
+        "memory", "capacity", "services", "beside", "decisions", "binding", "cheapest_changes", "findings", "actions",
     ]  # fmt: skip
