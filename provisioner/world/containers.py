@@ -5,12 +5,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
-from urllib.parse import quote
 
 from provisioner.errors import RunFailed
 from provisioner.model.facts import CannotAsk, NotThere, Unknown
 from provisioner.model.release import Running
-from provisioner.world import docker
 
 TARGET = "docker"
 COMPOSE = "compose.yaml"
@@ -36,6 +34,8 @@ def running(state: str) -> tuple[Running, ...]:
 
 
 def _described(state: str) -> Iterator[Mapping[str, object]]:
+    from urllib.parse import quote  # `status` without containers asks nothing.
+
     wanted = quote(json.dumps({"label": [f"{STATE}={os.path.realpath(state)}"]}))
     listed = _json(f"/containers/json?all=1&filters={wanted}")
     for entry in listed if isinstance(listed, list) else ():
@@ -46,6 +46,8 @@ def _described(state: str) -> Iterator[Mapping[str, object]]:
 
 def _json(path: str) -> object:
     """Nothing where no engine answers: what it does not say is not there."""
+    from provisioner.world import docker
+
     try:
         answer = docker.answer((path,))[path]
     except (NotThere, CannotAsk):
