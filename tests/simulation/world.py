@@ -4,6 +4,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
+from provisioner.model.containers import MakeCertificate
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.release import (
@@ -56,6 +57,7 @@ class SimulatedWorld:
         self.leftovers: set[str] = set()
         self.images: dict[str, str] = {}
         self.data: set[str] = set()
+        self.made: set[MakeCertificate] = set()
         self.done: list[str] = []
         self.next_pid = 100
 
@@ -73,11 +75,12 @@ class SimulatedWorld:
             enabled=frozenset(f"{WANTS}/{name}" for name in self.enabled),
             images=dict(self.images),
             data=frozenset(self.data),
+            made=frozenset(self.made),
         )
 
     def _trees(self) -> frozenset[str]:
         full = {
-            "releases": self.releases, "blobs": self.blobs, "models": self.links, "secrets": self.keys, "logs": self.logs,
+            "releases": self.releases, "blobs": self.blobs, "models": self.links, "secrets": self.keys | self.made, "logs": self.logs,
             "data": self.data,
         }  # fmt: skip
         return frozenset(f"{self.place.state}/{name}" for name, content in full.items() if content)
@@ -89,6 +92,8 @@ class SimulatedWorld:
                 self.keys.add(path)
             case MakeFolder(path):
                 self.data.add(path)
+            case MakeCertificate():
+                self.made.add(action)
             case PullImage(name):
                 self.images[name] = f"{name.partition('@')[0]}@sha256:{sha256(name.encode()).hexdigest()}"
             case MakeModel(file) | TakeFile(file) | Download(file):
@@ -200,6 +205,8 @@ class SimulatedWorld:
             folders[name].clear()
         elif name.startswith("releases/"):
             self.releases.pop(name.removeprefix("releases/"), None)
+        if name == "secrets":
+            self.made.clear()
 
     def edit(self, unit: str, text: str) -> None:
         """An administrator's hand in a unit file, and `systemctl daemon-reload` after it."""

@@ -6,8 +6,9 @@ from typing import cast
 import pytest
 
 from provisioner.catalog import scan
+from provisioner.model.containers import Question
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Finding, Observed, ServiceObserved
+from provisioner.model.plan import Answered, BesideObserved, Completion, Finding, Observed, ServiceObserved
 from provisioner.model.plugins import Check, View
 from provisioner.model.spec import Spec
 from tests.unit.planning.samples import PLACE, altered, machine, plan
@@ -92,6 +93,24 @@ def test_each_rule_fires(rule: str, changes: dict[str, object], words: str) -> N
     assert words in finding.message
     assert finding.message.startswith(PLAN.hostname)
     assert finding.fix
+
+
+@pytest.mark.parametrize(("state", "told"), [("running", []), ("exited with code 1", ["containers-run"])])
+def test_what_stands_beside_the_engines_is_to_run(state: str, told: list[str]) -> None:
+    seen = Observed((SOUND,), beside=(BesideObserved("gateway", state),))
+    assert [one.id for one in CHECKS["containers_run"].run(View(PLAN, MACHINE, seen, {}, ""))] == told
+
+
+@pytest.mark.parametrize(
+    ("status", "there", "words"),
+    [(200, True, None), (502, True, "status 502, expected 200"), (200, False, "`data`"), (SILENT, False, "no answer")],
+)
+def test_what_stands_beside_the_engines_is_to_answer(status: int | Unknown, there: bool, words: str | None) -> None:
+    question = Question("gateway", "the models", "https://localhost:8443/v1/models", contains="data")
+    seen = Observed((SOUND,), answers=(Answered(question, status, there),))
+    said = [one.message for one in CHECKS["answers_beside"].run(View(PLAN, MACHINE, seen, {}, ""))]
+    assert len(said) == (words is not None)
+    assert all(words in one and "gateway: the models" in one for one in said if words)
 
 
 def test_a_stopped_process_names_the_way_out() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from provisioner.documents import Json
 from provisioner.model.spec import Spec
+from provisioner.planning.beside import with_companions
 from provisioner.planning.document import SCHEMA, plan_document
-from tests.unit.planning.samples import plan
+from tests.unit.planning.samples import PLACE, plan
 from tests.unit.planning.test_golden_plans import MACHINES
 
 PATH = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "reference", "plan.schema.json")
@@ -30,6 +31,14 @@ def test_documents_keep_the_schema(validator: jsonschema.Draft202012Validator, m
     validator.validate(json.loads(json.dumps(document)))
     assert document["schema"] == SCHEMA
     assert document["actions"] == ["cp a b"]
+
+
+def test_what_stands_beside_the_engines_keeps_the_schema(validator: jsonschema.Draft202012Validator) -> None:
+    wanted = Spec(profile="demo", target="docker")
+    whole = with_companions(plan(MACHINES["workstation-rtx4090"], wanted), wanted, PLACE, rendered=False)
+    document = json.loads(json.dumps(plan_document(whole, ())))
+    validator.validate(document)
+    assert {"gateway", "prometheus"} <= {container["name"] for container in document["beside"]}
 
 
 @pytest.mark.parametrize(
