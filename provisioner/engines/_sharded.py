@@ -20,9 +20,9 @@ def cannot_divide(load: Load) -> Iterator[str]:
         yield f"{rule}; {_remedy(load)}"
 
 
-def valid_tensors(load: Load) -> tuple[int, ...]:
+def valid_tensors(load: Load, at_most: int = SIZES[-1]) -> tuple[int, ...]:
     """Tensor-parallel sizes that keep every rule, everything else left as it is."""
-    cuts = (replace(load.degrees, tensor=size, decode_context=1) for size in SIZES)
+    cuts = (replace(load.degrees, tensor=size, decode_context=1) for size in SIZES if size <= at_most)
     return tuple(cut.tensor for cut in cuts if keeps_all_rules(load, cut))
 
 
@@ -32,7 +32,7 @@ def keeps_all_rules(load: Load, degrees: Degrees) -> bool:
 
 def _remedy(load: Load) -> str:
     """Sizes up to twice the one that was asked for; experts kept whole where that alone would do."""
-    sizes = [str(size) for size in valid_tensors(load) if size <= 2 * load.degrees.tensor]
+    sizes = [str(size) for size in valid_tensors(load, 2 * load.degrees.tensor)]
     remedies = [f"take tensor parallel {', '.join(sizes[:-1])} or {sizes[-1]}" if len(sizes) > 1 else "take one device"]
     whole = replace(load.degrees, expert=True)
     if load.geometry.experts and not load.degrees.expert and keeps_all_rules(load, whole):

@@ -136,8 +136,12 @@ else:
         return tuple(Field(name) for name in value.__match_args__)
 
     def replace(value: object, **changes: object) -> object:
-        names = value.__match_args__
-        return type(value)(**{**dict(zip(names, _values(value), strict=True)), **changes})
+        made, place = object.__new__(type(value)), object.__setattr__
+        for name in value.__match_args__:
+            place(made, name, changes.pop(name) if name in changes else getattr(value, name))
+        if changes:
+            raise TypeError(f"{type(value).__name__} does not expect {', '.join(map(repr, changes))}")
+        return made
 
 
 __all__ = ["Field", "dataclass", "field", "fields", "is_dataclass", "replace"]

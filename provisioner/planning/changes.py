@@ -9,8 +9,8 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Profile
 from provisioner.planning.amounts import GIB, size, up
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
+from provisioner.planning.card_offers import more_cards
 from provisioner.planning.choose import AUTO, choose
-from provisioner.planning.devices import entry_of
 from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
 from provisioner.planning.host_offers import experts_beside
@@ -23,8 +23,6 @@ CONTEXT_STEP = 512
 AT_MOST = 6
 RESERVE_STEPS = 6
 """With more memory more of it is kept for the system, 4 GiB at most."""
-CARDS_OF_A_SERVER = 8
-MORE_NODES = (2, 3, 4)
 SMALLER_CACHE = {"cache-type-k": "q8_0", "cache-type-v": "q8_0"}
 """By llama.cpp's flags: the type that halves the cache and hardly changes answers."""
 
@@ -46,7 +44,7 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _host_memory(scene, attempt),
         _smaller_profile(scene, attempt.profile),
         _more_memory(scene, attempt),
-        _more_cards(scene, attempt),
+        more_cards(scene, attempt),
     )
     return tuple(change for changes in asked for change in changes)[:AT_MOST]
 
@@ -242,30 +240,6 @@ def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Change]:
             rate = choose(changed).attempt.speed
             speed = f", about {rate.tokens_per_second:.2g} tokens/s" if rate else ""
             yield Change(f"profile {name}", f"{scene.catalog.profile(name).title}{speed}", ("--profile", name))
-            return
-
-
-def _more_cards(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    """The fewest cards like those that are there, free and healthy, that a server has room for; else further servers like this one."""
-    cards = scene.ground.cards
-    if not cards or attempt.rung.placement == "host":
-        return
-    pattern = max(cards, key=lambda card: 0 if isinstance(card.memory_bytes, Unknown) else card.memory_bytes)
-    entry = entry_of(scene.catalog, pattern)
-    known = "" if entry is None or entry.shares_host_memory else entry.id
-    for count in range(1, CARDS_OF_A_SERVER - len(cards) + 1) if known else ():
-        added = f"+{count}x {known}"
-        found = choose(_with_facts(scene, what_if(scene.facts, added, scene.catalog)))
-        if found.fits:
-            yield Change(f"{count} more {pattern.name}", f"{found.attempt.label} fits then", (), added)
-            return
-    for factor in MORE_NODES if attempt.served else ():
-        nodes = f"{scene.facts.nodes * factor} nodes"
-        found = choose(_with_facts(scene, what_if(scene.facts, nodes, scene.catalog)))
-        if found.fits:
-            yield Change(
-                f"{scene.facts.nodes * factor} servers like this one", f"{found.attempt.label} fits then", (), nodes
-            )
             return
 
 

@@ -8,7 +8,7 @@ from provisioner.model.plan import Change, Finding, Parallel, Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.amounts import size
-from provisioner.planning.changes import CARDS_OF_A_SERVER
+from provisioner.planning.card_offers import CARDS_OF_A_SERVER
 from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey, usable_cards
 from provisioner.planning.islands import free_bytes

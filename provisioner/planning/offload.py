@@ -71,13 +71,19 @@ def _dealt(total: int, parts_of: tuple[int, ...]) -> tuple[int, ...]:
 def by_experts(need: Need, rows: Rows, host: Room, rooms: tuple[Room, ...], asked: int | None = None) -> Fit:
     """The experts of as few layers on the host as there is room for the others on devices; or of `asked` layers."""
     layers = len(rows.common) - 1
-    tries = range(rows.dense + 1, layers + 1) if asked is None else (min(asked, layers),)
-    for first in tries:
-        counts, left = _filled(need, rows, rooms, first)
-        if not left:
-            break
+    first = _fewest(need, rows, rooms) if asked is None else min(asked, layers)
+    counts, left = _filled(need, rows, rooms, first)
     counts[-1] += left
     return _budgeted(need, rows, host, rooms, tuple(counts), first)
+
+
+def _fewest(need: Need, rows: Rows, rooms: tuple[Room, ...]) -> int:
+    """By halving: with the experts of one layer more on the host, the layers reach at least as far. All where none reaches the end."""
+    low, high = rows.dense + 1, len(rows.common) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if not _filled(need, rows, rooms, middle)[1] else (middle + 1, high)
+    return low
 
 
 def _filled(need: Need, rows: Rows, rooms: tuple[Room, ...], first: int) -> tuple[list[int], int]:

@@ -19,7 +19,6 @@ from provisioner.model.weights import Shelf
 from provisioner.planning import reasons
 from provisioner.planning.amounts import MIB
 from provisioner.planning.attempt import Attempt, Choice, Scene
-from provisioner.planning.changes import cheapest_changes
 from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, parted, survey
@@ -136,7 +135,8 @@ def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
 
 
 def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:
-    from provisioner.planning.remedies import completed  # Only a refusal needs it.
+    from provisioner.planning.changes import cheapest_changes  # Only a refusal needs these.
+    from provisioner.planning.remedies import completed
 
     changes = tuple(completed(spec, change) for change in cheapest_changes(scene, choice))
     plan = replace(plan, binding=f"{plan.binding}{_too_many(changes, choice.attempt)}")

@@ -56,8 +56,8 @@ def test_what_was_asked_for_stays_asked_for_but_for_the_one_change(facts: str, s
 
 
 def test_flags_of_an_engine_do_not_stay_for_another() -> None:
-    settings = {"placement": "host", "engine.tensor-parallel-size": "2"}
-    made = plan("8x RTX 4090, 256 GiB", Spec(profile="standard", engine="vllm", settings=settings))
+    settings = {"placement": "host", "engine.tp-size": "2"}
+    made = plan("8x RTX 4090, 256 GiB", Spec(profile="standard", engine="sglang", settings=settings))
     assert fix(made) == "`provision up --profile standard --set placement=host --engine llamacpp`"
 
 
@@ -164,3 +164,20 @@ def test_an_engine_that_is_not_embedded_is_not_told_what_the_embedded_one_lacks(
     made = plan("1x RTX 3060", Spec(model="llama-3.1-405b", engine="vllm"))
     assert made.verdict == "refused"
     assert not [one for one in made.findings if one.id == "engine-backend"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "spec", "change"),
+    [
+        ("1x RTX 4090, 64 GiB", Spec(profile="standard", precision="bf16"), "3 more NVIDIA GeForce RTX 4090"),
+        ("2x RTX 4090, 64 GiB", Spec(profile="standard", precision="bf16"), "2 more NVIDIA GeForce RTX 4090"),
+    ],
+)
+def test_as_few_cards_are_told_as_do(facts: str, spec: Spec, change: str) -> None:
+    """Found by halving: one card fewer is planned here and does not fit."""
+    made = plan(facts, spec)
+    told = next(one for one in made.cheapest_changes if "more NVIDIA" in one.change)
+    assert told.change == change
+    fewer = int(change.split()[0]) - 1
+    number, _, rest = facts.partition("x")
+    assert plan(f"{int(number) + fewer}x{rest}", spec).verdict == "refused"
