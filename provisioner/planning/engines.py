@@ -6,7 +6,6 @@ from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Scene
 from provisioner.planning.checkpoints import checkpoint_of
 from provisioner.planning.flags import CACHE
-from provisioner.planning.folders import folder_named
 from provisioner.planning.given import takes
 from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path, published
@@ -96,6 +95,8 @@ def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     if is_path(profile.model):
         if engine.experts_on_host:
             return False
+        from provisioner.planning.folders import folder_named  # Few plans are for a path.
+
         held = folder_named(profile.model, scene.shelf) is not None
         return ("safetensors" if held else "gguf") in engine.formats
     entry = scene.catalog.model(profile.model)

@@ -17,7 +17,6 @@ from provisioner.planning.cuts import order
 from provisioner.planning.devices import card_of, link_of
 from provisioner.planning.estimate import of_served, speed_of
 from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
-from provisioner.planning.folders import from_folder
 from provisioner.planning.given import offloaded
 from provisioner.planning.host_part import copies_beside, with_host
 from provisioner.planning.layouts import Layout, Site, apart, layouts
@@ -80,6 +79,8 @@ def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
 def subject_of(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
     if not stock.is_path(profile.model):
         return stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
+    from provisioner.planning.folders import from_folder  # Few plans are for a path.
+
     subject = from_folder(profile.model, scene.shelf)
     wanted = scene.wish.precision
     if isinstance(subject, Subject) and wanted and subject.precision != wanted:

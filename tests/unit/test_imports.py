@@ -59,6 +59,29 @@ MACHINE = PARSED | frozenset(
 COMPRESSION = frozenset(["bz2", "fnmatch", "lzma", "shutil"])
 STATE = MACHINE | COMPRESSION | frozenset(["datetime", "hashlib", "sqlite3"])
 PLAN = STATE | frozenset(["ipaddress", "threading", "urllib"])
+TEMPLATES = frozenset(
+    [
+        "ast",
+        "bisect",
+        "dis",
+        "inspect",
+        "jinja2",
+        "linecache",
+        "markupsafe",
+        "numbers",
+        "opcode",
+        "org",
+        "pickle",
+        "random",
+        "string",
+        "struct",
+        "tempfile",
+        "token",
+        "tokenize",
+        "weakref",
+    ]
+)
+"""Units of systemd are filled in by templates."""
 
 CASES = [
     (("--version",), frozenset(), 2),
@@ -70,7 +93,9 @@ CASES = [
     (("detect",), MACHINE | COMPRESSION, 68),
     (("status",), STATE, 45),
     (("history",), STATE, 45),
-    (("plan", "--hardware", HARDWARE, "--json"), PLAN, 124),  # A stack in containers has companions.
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN, 110),
+    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | TEMPLATES, 110),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 122),
 ]
 
 

@@ -178,6 +178,6 @@ def test_as_few_cards_are_told_as_do(facts: str, spec: Spec, change: str) -> Non
     made = plan(facts, spec)
     told = next(one for one in made.cheapest_changes if "more NVIDIA" in one.change)
     assert told.change == change
-    fewer = int(change.split()[0]) - 1
+    fewer = int(change.split(maxsplit=1)[0]) - 1
     number, _, rest = facts.partition("x")
     assert plan(f"{int(number) + fewer}x{rest}", spec).verdict == "refused"
