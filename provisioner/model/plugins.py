@@ -61,6 +61,7 @@ class Engine:
     command: Callable[[Service], list[str]]
     environment: Callable[[Service], Mapping[str, str]]
     health_path: str
+    """Answers with 200 once it can be asked; `{model}` stands for the name of its model."""
     context_path: str
     context_field: tuple[str, ...]
     """Where the engine itself tells its effective context: the path of a JSON answer and the way into it; empty where nowhere."""

@@ -98,24 +98,26 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
             "health": lambda: _status(probe.get(service, service.health_path, None, patience)),
             "models": lambda: _models(service, key, patience),
             "context": lambda: _context(service, key, patience),
-            "on_devices": lambda: _on_devices(service, key, patience),
             "completion": lambda: _completion(service, key, first),
             "without_key": lambda: _status_of_question(service, None, first),
             "wrong_key": lambda: _status_of_question(service, f"wrong-{service.name}", first),
         }
     )
+    # An engine that loads its model for the first question can tell of it only then.
+    late = isinstance(answers["context"], Unknown) and isinstance(answers["completion"], Completion)
+    context = _context(service, key, patience) if late else cast(int | Unknown, answers["context"])
     return ServiceObserved(
         name=service.name,
         pid=pid,
         process_state=processes.state_of(pid) if pid is not None else None,
         health=cast(int | Unknown, answers["health"]),
         models=cast(tuple[str, ...] | Unknown, answers["models"]),
-        context=cast(int | Unknown, answers["context"]),
+        context=context,
         completion=cast(Completion | Unknown, answers["completion"]),
         status_without_key=cast(int | Unknown, answers["without_key"]),
         status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
         log_tail=_log_tail(service, running),
-        on_devices=cast(float | None, answers["on_devices"]),
+        on_devices=_on_devices(service, key, patience),
         container_state=running.state if running is not None and running.part else "",
     )
 

@@ -147,7 +147,7 @@ def _common(attempt: Attempt, scene: Scene, place: Place, name: str, number: int
         numa_nodes=None,
         memory_max_bytes=wish.numbers.get("memory_max_bytes", memory_limit(attempt)),
         key_file=f"{place.state}/secrets/{NAME}.key",
-        health_path=engine.health_path,
+        health_path=engine.health_path.replace("{model}", subject.id),
         ready_seconds=wish.numbers.get(
             "ready_seconds", ready_seconds(engine, subject.weights_bytes, scene.facts, place)
         ),

@@ -28,6 +28,7 @@ def made(**options: str) -> Plan:
 def test_it_is_told_the_weights_by_their_hash_and_path() -> None:
     (service,) = made().services
     assert service.argv[-3:] == (service.model_name, HASH, service.model_path)
+    assert service.health_path == f"/v1/models/{service.model_name}", "it listens before it has its model"
     assert service.env["OLLAMA_MODELS"] == STORE
     assert service.env["OLLAMA_HOST"] == "0.0.0.0:8000"
     assert (service.host, service.image) == ("127.0.0.1", "ollama/ollama:0.33.2")
