@@ -1,39 +1,25 @@
 """Keys without a gateway that answers: what is written, what is refused, and what a killed run leaves."""
 
-import json
 import os
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from provisioner.documents import encode
 from provisioner.errors import BadInput, Refused
-from provisioner.model.plugins import Place, Stack
-from provisioner.model.record import replace
-from provisioner.model.spec import Spec
+from provisioner.model.plugins import Place
 from provisioner.phases import keys
 from provisioner.services import _gateway_keys as book
 from provisioner.services import gateway
 from provisioner.world.store import locked
+from tests.bed.keys import state
 from tests.program import run
-from tests.unit.planning.samples import machine, plan
-
-DIGEST = "0" * 64
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A state whose release in force has a gateway; nobody listens at its port."""
-    here = Place(str(tmp_path / "state"), "python", "", user_manager=False)
-    planned = plan(machine("2 cores, 16 GiB"), Spec("demo"))
-    stack = Stack(planned.services, here, "127.0.0.1", 9, (), {}, {})
-    with locked(here.state, "up") as store:
-        store.activate(DIGEST)
-    folder = Path(here.release(DIGEST))
-    folder.mkdir(parents=True)
-    (folder / "plan.json").write_text(json.dumps(encode(replace(planned, beside=gateway.containers(stack)))))
-    return here
+    return state(tmp_path / "state")
 
 
 def written(place: Place) -> str:
