@@ -85,8 +85,8 @@ def whole_journey(stack: Stack, metric: str) -> None:
     """From nothing to a browser's answer, and back to nothing."""
     first = stack.json("up", timeout=600)
     assert first["changed"] is True
-    (service,) = first["plan"]["services"]
-    model, outside = service["model_name"], door(stack)
+    (service,) = stack.json("status")["services"]
+    model, outside = service["model"], door(stack)
 
     assert outside.ask("/v1/models")[0] == 401
     assert outside.ask("/v1/chat/completions", "sk-wrong", question(model))[0] == 401
