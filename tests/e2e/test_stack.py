@@ -32,6 +32,12 @@ def engine_of(stack: Stack) -> int:
     return one.pid
 
 
+def child_of(pid: int) -> int:
+    """The engine itself, below the first process of its container."""
+    (child,) = (int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return child
+
+
 def test_brought_up_asked_again_and_taken_down(stack: Stack) -> None:
     first = stack.json("up")
     assert first["changed"] is True
@@ -82,10 +88,7 @@ def test_compose_alone_starts_the_same_from_the_folder(stack: Stack) -> None:
 
 def test_an_engine_that_was_frozen_is_named_and_healed(stack: Stack) -> None:
     stack.ok("up")
-    (engine,) = (
-        int(each) for each in Path(f"/proc/{engine_of(stack)}/task/{engine_of(stack)}/children").read_text().split()
-    )
-    os.kill(engine, signal.SIGSTOP)
+    os.kill(child_of(engine_of(stack)), signal.SIGSTOP)
     checked = stack.json("check", code=1)
     assert "not-wedged" in {finding["id"] for finding in checked["findings"]}
     stack.ok("up")
@@ -124,11 +127,17 @@ def test_from_containers_to_processes_and_back(stack: Stack) -> None:
 
 def test_an_engine_that_wants_more_memory_than_it_may_have_is_told_so(stack: Stack) -> None:
     stack.ok("up")
-    docker("update", "--restart=no", "--memory=6m", "--memory-swap=6m", stack.of("llm")["Id"])
+    docker("update", "--restart=no", stack.of("llm")["Id"])
+    # Somebody beside it in the same container takes what there is, and the kernel chooses the engine.
+    Path(f"/proc/{child_of(engine_of(stack))}/oom_score_adj").write_text("1000")
+    greedy = ["docker", "exec", stack.of("llm")["Id"], "sh", "-c", "all=$(yes | head -c 3000000000)"]
+    beside = subprocess.Popen(greedy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while "out of memory" not in stack.containers()["llm"]:
         stack.run("check")
         assert time.monotonic() < deadline, stack.containers()
+    beside.kill()
+    beside.wait()
     findings = stack.json("check", code=1)["findings"]
     (ended,) = (one for one in findings if one["id"] == "process-alive")
     assert "out-of-memory" in ended["message"]
