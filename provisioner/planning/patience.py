@@ -11,6 +11,9 @@ SLOWEST = 100_000_000
 """Every other class: turning disks, flash cards, network storage, disks of virtual machines, and what is unknown."""
 
 FIRST_TOKEN_SECONDS = 30
+RANKS_SECONDS = 120
+"""Of ranks on processors, which choose their kernels with the first question and wait for each other: two of vLLM 0.32 gave no
+token within 30 s on two cores that others kept busy."""
 PROBE_TOKENS = 64
 """The check's own question is shorter than this; it is worked through at the speed of single tokens at worst."""
 
@@ -34,4 +37,5 @@ def disk_class(facts: HostFacts, path: str) -> str:
 def first_token_seconds(attempt: Attempt) -> int:
     if attempt.speed is None:
         return 2 * FIRST_TOKEN_SECONDS
-    return FIRST_TOKEN_SECONDS + int(PROBE_TOKENS / max(0.1, attempt.speed.tokens_per_second))
+    first = RANKS_SECONDS if attempt.served is not None and attempt.rung.placement == "host" else FIRST_TOKEN_SECONDS
+    return first + int(PROBE_TOKENS / max(0.1, attempt.speed.tokens_per_second))

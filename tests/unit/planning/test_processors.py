@@ -59,6 +59,11 @@ def test_a_cache_that_is_told_is_not_tight() -> None:
     assert [one.id for one in made().findings if one.id == "tight"] == []
 
 
+def test_its_first_answer_is_waited_for_longer_than_a_card_s() -> None:
+    card = plan("1x L40S, 64 GiB", Spec(profile="basic", engine="vllm", target="docker"))
+    assert served(made()).first_token_seconds >= 120 > card.services[0].first_token_seconds
+
+
 def test_the_limit_holds_all_ranks_and_their_server() -> None:
     found = made(context=8192, concurrency=3)
     assert found.memory is not None
