@@ -18,6 +18,7 @@ COMMANDS = {
     "history": "Show what was done here, and when",
     "rollback": "Bring an earlier release back",
     "down": "Stop and remove what `up` made; the weights stay",
+    "model": "See, bring, verify and remove the weights in the store",
     "key": "Make, list and take back the keys that people use the endpoint with",
     "completion": "Print the shell's completion script",
 }
@@ -26,7 +27,7 @@ COMMANDS = {
 CHANGING = ("up", "prepare", "rollback", "down")
 """Those that an interruption can leave half-way."""
 
-RESERVED = ("upgrade", "bench", "report", "bundle", "fleet", "model")
+RESERVED = ("upgrade", "bench", "report", "bundle", "fleet")
 """Names that the command line keeps for later releases."""
 
 

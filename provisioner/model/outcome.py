@@ -85,6 +85,9 @@ class Status:
     learned: tuple[Reading, ...] = ()
     """Each part of the plan's memory, and what the engine said of it after its starts."""
 
+    weights_bytes: int = 0
+    """What the store of weights takes on disk."""
+
     @property
     def whole(self) -> bool:
         """Whether everything that should run does."""

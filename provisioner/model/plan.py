@@ -40,7 +40,11 @@ class WeightFile:
     size_bytes: int
     sha256: str | None
     origin: str
-    """`made`: on the spot; a path of this machine; or `hub:<source>/<repository>/<file>`."""
+    """`made`: on the spot; a path of this machine; or `hub:<source>/<repository>/<file>`.
+
+    `hub:<source>/<repository>/` stands for all files of a repository that nobody has listed yet; `convert:` instead of `hub:`,
+    for what would have to be made of it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

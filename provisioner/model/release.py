@@ -67,6 +67,9 @@ class Download:
     blob: str
 
     def __str__(self) -> str:
+        if self.file.origin.endswith("/"):
+            repository = "/".join(self.file.origin.removesuffix("/").rsplit("/", 2)[1:])
+            return f"hf download {shlex.quote(repository)}"
         return f"curl -fL -C - -o {shlex.quote(self.blob)} {shlex.quote(self.url)}"
 
 

@@ -79,6 +79,8 @@ class CheckpointFolder:
     parameters: int = 0
     active_parameters: int = 0
     """Parameters that one token passes through."""
+    left_out: tuple[str, ...] = ()
+    """Files beside them that can run code when they are loaded: never taken in."""
 
     @property
     def problem(self) -> str:

@@ -108,17 +108,21 @@ def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ..
     files = plan.model.files
     images = diff.images_of(plan) if plan.target == CONTAINERS else ()
     missing = diff.pulls(plan, standing.images) if images else ()
-    fetches = (*diff.fetches(files, _urls(files), standing, place), *missing)
+    fetches = (*diff.fetches(files, urls_of(files), standing, place), *missing)
     plan = diff.with_images(plan, standing.images) if images else plan
     release = render(plan, targets[plan.target or ""], place)
     puts = diff.puts(standing, release, targets, place)
     return Ground(facts, plan, standing, release, fetches, puts, diff.settles(standing, release, good, place))
 
 
-def _urls(files: tuple[WeightFile, ...]) -> dict[str, str]:
+def urls_of(files: tuple[WeightFile, ...]) -> dict[str, str]:
     from provisioner.weights.hubs import url_of
 
-    return {file.name: url_of(file.origin) for file in files if file.origin.startswith("hub:")}
+    return {
+        file.name: file.origin if file.origin.endswith("/") else url_of(file.origin)
+        for file in files
+        if file.origin.startswith("hub:")
+    }
 
 
 def in_force(standing: Standing, place: Place) -> Plan | None:
@@ -182,10 +186,10 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: no image of {plan.engine} is known for this machine, and `{unknown}` cannot be started",
             fix="name the one that the maker gives you: `--set image=NAME`",
         )
-    if unknown := _without_files(plan):
+    if unknown := _unpublished(plan):
         raise Refused(
-            f"{plan.hostname}: which files {unknown} is made of is not known: the catalog knows its size alone",
-            fix="bring its folder here and name it: `--model FOLDER`",
+            f"{plan.hostname}: nobody is known to publish this model in this precision; it would have to be made of {unknown}",
+            fix="make it, and name its folder: `--model FOLDER`; or choose a `--precision` that is published",
         )
     if not _starts(plan):
         raise Refused(
@@ -200,10 +204,11 @@ def _without_image(plan: Plan) -> str:
     return next((one.name for one in services if not one.image), "")
 
 
-def _without_files(plan: Plan) -> str:
-    """The repository that stands for its files; empty where each of them is known by name."""
+def _unpublished(plan: Plan) -> str:
+    """What its files would have to be converted from; empty where they are published, or at hand."""
     files = plan.model.files if plan.model else ()
-    return next((file.origin.removeprefix("hub:").rstrip("/") for file in files if file.origin.endswith("/")), "")
+    found = (file.origin for file in files if file.origin.startswith("convert:"))
+    return next((origin.partition("/")[2].rstrip("/") for origin in found), "")
 
 
 def _asked(plan: Plan) -> str:
@@ -215,7 +220,7 @@ def _starts(plan: Plan) -> bool:
     return (
         not plan.models
         and not _without_image(plan)
-        and not _without_files(plan)
+        and not _unpublished(plan)
         and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
     )
 
@@ -260,6 +265,7 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
     now = before
     for _ in range(ROUNDS):
         if not now.fetches and now.release:
+            _remember_names(now.plan, store)
             return now, now.release
         name_offers(now.plan.model.files if now.plan.model else (), spec, store)
         now = look(spec, store, place)
@@ -269,6 +275,13 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
         now = look(spec, store, place)
         insist(now.plan)
     raise RunFailed(f"{place.state}: the weights do not settle after {ROUNDS} rounds", fix="provision plan --explain")
+
+
+def _remember_names(plan: Plan, store: "Store") -> None:
+    """What each folder of weights holds: they stay when the release that says so is gone."""
+    if plan.model is not None:
+        for folder in dict.fromkeys(service.model_folder.rpartition("/")[2] for service in plan.services):
+            store.remember_label(folder, plan.model.id, plan.model.title, plan.model.precision)
 
 
 def hash_together(fetches: tuple[Action, ...], store: "Store", place: Place, progress: Progress) -> None:

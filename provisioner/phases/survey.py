@@ -173,6 +173,11 @@ def _releases(place: Place) -> list[str]:
     return [name for name in _names(f"{place.state}/releases") if not name.endswith(HALF) and _is_complete(place, name)]
 
 
+def kept_releases(place: Place) -> tuple[str, ...]:
+    """Digests of all releases that could be put to work."""
+    return tuple(_releases(place))
+
+
 def _is_complete(place: Place, digest: str) -> bool:
     """Whether a release could be put to work again: its files are as written, and its plan can be read."""
     try:

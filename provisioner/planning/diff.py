@@ -75,15 +75,15 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
     """What puts a release to work; whether it stays is decided after it was seen to answer."""
     keys = dict.fromkeys((*(service.key_file for service in release.services), *release.secrets))
     others = tuple(name for name in targets if name != release.target)
-    links = _links(standing, release, place)
+    linked = _links(standing, release, place)
     serving = any(one.digest == release.digest for one in standing.running)
     # An engine maps its weights: one that serves a file that was changed or exchanged is started again.
-    put = targets[release.target].restart if links and serving else targets[release.target].replace
+    put = targets[release.target].restart if linked and serving else targets[release.target].replace
     return (
         *(MakeKey(path) for path in keys if path not in standing.keys),
         *(MakeFolder(path) for path in release.data if path not in standing.data),
         *(made for made in release.makes if made not in standing.made),
-        *links,
+        *linked,
         *(() if release.digest in standing.folders else (WriteRelease(release, place.release(release.digest)),)),
         *(action for name in others for action in targets[name].replace(standing, None, place)),
         *put(standing, release, place),
@@ -92,7 +92,12 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
 
 def _links(standing: Standing, release: Release, place: Place) -> tuple[LinkFile, ...]:
     folders = dict.fromkeys(service.model_folder for service in release.services)
-    pairs = ((file, f"{folder}/{file.name}") for folder in folders for file in release.weights)
+    return tuple(link for folder in folders for link in links_of(standing, release.weights, folder, place))
+
+
+def links_of(standing: Standing, files: tuple[WeightFile, ...], folder: str, place: Place) -> tuple[LinkFile, ...]:
+    """The names that an engine wants for a model's files."""
+    pairs = ((file, f"{folder}/{file.name}") for file in files)
     return tuple(
         LinkFile(place.blob(file.sha256), path) for file, path in pairs if file.sha256 and path not in standing.links
     )

@@ -98,6 +98,7 @@ def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
     size = found.bytes if found.exact else round(found.bytes * ROUNDED)
     source = found.source if offered else f"{found.source}; nobody is known to publish it"
     origin = "size from the catalog; no hub was asked"
+    kind = "hub" if offered else "convert"
     if not offered:
         origin = f"nobody is known to publish it: it would have to be converted from {repository[1]}; size computed"
     return Subject(
@@ -108,7 +109,7 @@ def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
         parameters=entry.parameters,
         active_parameters=entry.active_parameters or entry.parameters,
         context=entry.context,
-        files=(WeightFile(f"{repository[1]}/*.safetensors", size, None, f"hub:{repository[0]}/{repository[1]}/"),),
+        files=(WeightFile(f"{repository[1]}/*.safetensors", size, None, f"{kind}:{repository[0]}/{repository[1]}/"),),
         weights_bytes=size,
         source=source,
         origin=origin,

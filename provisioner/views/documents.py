@@ -94,6 +94,7 @@ def status_document(status: Status) -> dict[str, Json]:
         "unfinished": status.unfinished,
         "holder": status.holder,
         "memory": [_reading(one) for one in status.learned],
+        "weights_bytes": status.weights_bytes,
     }
 
 

@@ -16,7 +16,7 @@ STYLES = {
 }
 
 STATEFUL = (
-    "up", "plan", "prepare", "render", "status", "check", "doctor", "logs", "clients", "history", "rollback", "down", "key",
+    "up", "plan", "prepare", "render", "status", "check", "doctor", "logs", "clients", "history", "rollback", "down", "key", "model",
 )  # fmt: skip
 """Commands that look at a state folder."""
 

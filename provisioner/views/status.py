@@ -44,6 +44,7 @@ def status_view(status: Status, look: Look) -> str:
             _service_lines(status, look),
             _entrance_lines(status, look),
             _memory_lines(status, look),
+            _disk_lines(status, look),
             _unsettled(status, look),
         ]
     )
@@ -91,6 +92,14 @@ def _memory_lines(status: Status, look: Look) -> list[str]:
     rows = [("memory", "device", "planned", "measured"), *map(_memory_row, status.learned)]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
+
+
+def _disk_lines(status: Status, look: Look) -> list[str]:
+    if not status.weights_bytes:
+        return []
+    return wrapped(
+        look.commands(f"{size(status.weights_bytes)} of weights on disk (`provision model list`)"), look.width
+    )
 
 
 def _memory_row(one: Reading) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from provisioner.weights.safetensors import Index, Tensor, parse_index, parse_ob
 from provisioner.weights.tensorkinds import Sums, sums_of
 
 CONFIG, INDEX, QUANTIZATION = "config.json", "model.safetensors.index.json", "hf_quant_config.json"
+PROGRAMS = (".py", *PICKLES)
+"""What could run code: pickled weights that lie beside the same as safetensors, and the model's own programs."""
 LARGEST_CONFIG = 4 << 20
 MOST_SHARDS = 2048
 SHARD = re.compile(r"^(?P<stem>.+)-(?P<number>\d{5})-of-(?P<of>\d{5})\.safetensors$")
@@ -73,6 +75,7 @@ def _described(source: Source) -> CheckpointFolder:
         else []
     )
     found = CheckpointFolder(source.path, source.source, source.title, tuple(kept), config, Unknown("not read"))
+    found = replace(found, left_out=tuple(sorted(name for name in files if name.endswith(PROGRAMS))))
     if isinstance(shards, Unknown) or isinstance(config, Unknown):
         return replace(
             found, tensors=shards if isinstance(shards, Unknown) else Unknown("its config.json cannot be used")

@@ -73,6 +73,14 @@ def place_of(origin: str) -> Place:
     return Place(source, f"{owner}/{name}", file)
 
 
+def repository_of(origin: str) -> tuple[str, str]:
+    """Source and repository of an origin that stands for all files of one: `hub:<source>/<owner>/<name>/`."""
+    source, _, repository = origin.removeprefix("hub:").rstrip("/").partition("/")
+    if source not in HOSTS or repository.count("/") != 1:
+        raise ValueError(f"{origin!r} names no repository of a hub that is known")
+    return source, repository
+
+
 def url_of(origin: str) -> str:
     """The address that the file of an origin is downloaded from."""
     from urllib.parse import quote

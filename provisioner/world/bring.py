@@ -15,6 +15,7 @@ from provisioner.world.store import Store
 
 Progress = Callable[[int, int], None]
 NOTES = ".part.journal"
+OTHERWISE = "provision up --weights DIR   (a folder that holds the files), or another --source"
 SMALL = 32 << 20
 """Hugging Face keeps files of more than 10 MB with a sha256; all others are smaller than this."""
 
@@ -39,6 +40,7 @@ def bring(action: MakeModel | TakeFile | Download, place: Place, store: Store, p
 
             sha256 = download(url, file, folder, progress)
     store.remember_hash(place.blob(sha256), sha256)
+    store.remember_origin(sha256, action.file.origin)
 
 
 def _known(file: WeightFile, store: Store) -> str | None:
@@ -87,8 +89,13 @@ def _take(file: WeightFile, folder: str, store: Store, progress: Progress) -> st
 
 def name_offers(wanted: tuple[WeightFile, ...], spec: Spec, store: Store) -> None:
     """Ask the hub for size and hash of the files that would be downloaded, and remember its answer."""
-    places = {file.origin: hubs.place_of(file.origin) for file in wanted if file.origin.startswith("hub:")}
     chosen = hubs.check_source(spec.source) if spec.source else None
+    for file in wanted:
+        if file.origin.startswith("hub:") and file.origin.endswith("/"):
+            source, repository = hubs.repository_of(file.origin)
+            _list(chosen or source, repository, store)
+    one_by_one = [file for file in wanted if file.origin.startswith("hub:") and not file.origin.endswith("/")]
+    places = {file.origin: hubs.place_of(file.origin) for file in one_by_one}
     for file in wanted:
         place = places.get(file.origin)
         if place is None or (file.sha256 is not None and chosen in (None, place.source)):
@@ -120,7 +127,29 @@ def _ask(source: str, place: hubs.Place, store: Store) -> None:
         what = f"names no hash for `{place.file}`" if found else f"has no file `{place.file}`"
         raise RunFailed(
             f"{source}: the repository {place.repository} {what}",
-            fix="provision up --weights DIR   (a folder that holds the file), or another --source",
+            fix=OTHERWISE,
         )
     for file, sha256 in named:
         store.remember_offer(hubs.origin_of(hubs.Place(source, place.repository, file.path)), file.size_bytes, sha256)
+
+
+def _list(source: str, repository: str, store: Store) -> None:
+    """Remember all files of a checkpoint at once: half of them would be taken for the whole.
+
+    Their headers are read, so that what contradicts itself is refused before anything of it is downloaded.
+    """
+    from provisioner.world.http import listing
+    from provisioner.world.remote import look_at
+
+    folder = next(iter(look_at(source, repository).folders), None)
+    if folder is None or folder.problem:
+        why = folder.problem if folder else "it has no config.json with safetensors"
+        raise RunFailed(f"{source}: the repository {repository} cannot be served: {why}", fix=OTHERWISE)
+    listed = {file.path: file for file in listing(source, repository)}
+    offers: dict[str, tuple[int, str]] = {}
+    for file in folder.files:
+        sha256 = file.sha256 or _hashed(source, repository, listed[file.name])
+        if sha256 is None:
+            raise RunFailed(f"{source}: the repository {repository} names no hash for `{file.name}`", fix=OTHERWISE)
+        offers[file.origin] = (file.size_bytes, sha256)
+    store.remember_offers(offers)

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing as _closing
 from contextlib import contextmanager
 from typing import Any, cast
@@ -17,7 +17,7 @@ from provisioner.model.plan import Finding
 from provisioner.model.release import HistoryEntry
 from provisioner.world import files
 
-SCHEMA = 2
+SCHEMA = 3
 FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data")
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
@@ -39,7 +39,11 @@ CREATE TABLE residuals (
     number INTEGER PRIMARY KEY, measured INTEGER NOT NULL, engine TEXT NOT NULL, version TEXT NOT NULL,
     architecture TEXT NOT NULL, device TEXT NOT NULL, tensor INTEGER NOT NULL, component TEXT NOT NULL,
     planned_bytes INTEGER NOT NULL, measured_bytes INTEGER NOT NULL);
-"""
+""",
+    3: """
+CREATE TABLE origins (sha256 TEXT PRIMARY KEY, origin TEXT NOT NULL);
+CREATE TABLE labels (folder TEXT PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL, precision TEXT NOT NULL);
+""",
 }
 """What each later schema added to the tables above."""
 KEPT_RESIDUALS = 20
@@ -60,6 +64,10 @@ class Store:
     def _write(self, query: str, *values: object) -> int:
         with _mended(self.folder), self.database:
             return int(self.database.execute(query, values).lastrowid or 0)
+
+    def _version(self) -> int:
+        """Of a state that is only read, and may be older than this program."""
+        return int(cast(int, self._rows("PRAGMA user_version")[0][0]))
 
     def current(self) -> str | None:
         """The digest of the release in force."""
@@ -172,9 +180,35 @@ class Store:
         """So that what was downloaded is known again without a network."""
         self._write("INSERT OR REPLACE INTO offers VALUES (?, ?, ?)", origin, size, sha256)
 
+    def remember_offers(self, offers: Mapping[str, tuple[int, str]]) -> None:
+        """All of a repository or none."""
+        with _mended(self.folder), self.database:
+            rows = [(origin, size, sha256) for origin, (size, sha256) in offers.items()]
+            self.database.executemany("INSERT OR REPLACE INTO offers VALUES (?, ?, ?)", rows)
+
+    def origins(self) -> dict[str, str]:
+        """Where each blob came from."""
+        return dict(cast(list[tuple[str, str]], self._rows("SELECT * FROM origins"))) if self._version() >= 3 else {}
+
+    def remember_origin(self, sha256: str, origin: str) -> None:
+        """The first place that it came from; what is in the store comes from there ever after."""
+        self._write("INSERT OR IGNORE INTO origins VALUES (?, ?)", sha256, origin)
+
+    def labels(self) -> dict[str, tuple[str, str, str]]:
+        """Id, title and precision of the model in each folder of `models/`."""
+        rows = self._rows("SELECT folder, id, title, precision FROM labels") if self._version() >= 3 else []
+        return {str(folder): (str(model), str(title), str(precision)) for folder, model, title, precision in rows}
+
+    def remember_label(self, folder: str, model: str, title: str, precision: str) -> None:
+        self._write("INSERT OR REPLACE INTO labels VALUES (?, ?, ?, ?)", folder, model, title, precision)
+
+    def forget_hash(self, sha256: str) -> None:
+        """What was found to be damaged is not in the store any more, whatever its size and time say."""
+        self._write("DELETE FROM hashes WHERE sha256 = ?", sha256)
+
     def residuals(self) -> tuple[Residual, ...]:
         """What starts on this machine measured, the oldest first; nothing in a state that is older than the table."""
-        if int(cast(int, self._rows("PRAGMA user_version")[0][0])) < 2:
+        if self._version() < 2:
             return ()
         rows = self._rows(
             "SELECT engine, version, architecture, device, tensor, component, planned_bytes, measured_bytes"

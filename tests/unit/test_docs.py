@@ -39,6 +39,7 @@ CHINESE = {
     "docs/reference/doctor.md": "docs/zh/reference/doctor.md",
     "docs/reference/gateway.md": "docs/zh/reference/gateway.md",
     "docs/reference/clients.md": "docs/zh/reference/clients.md",
+    "docs/reference/models.md": "docs/zh/reference/models.md",
     "docs/reference/chat-page.md": "docs/zh/reference/chat-page.md",
     "docs/reference/monitoring.md": "docs/zh/reference/monitoring.md",
 }

@@ -390,6 +390,7 @@ CONTAINED = replace(
 CONTAINED_OUTCOME = replace(OUTCOME, plan=CONTAINED)
 CONTAINED_STATUS = replace(
     STATUS,
+    weights_bytes=5 * GIB,
     plan=CONTAINED,
     beside=tuple(
         BesideStatus(one, Running(one.name, DIGEST, "docker", 77, 1, "running", "ab")) for one in (GATEWAY, CHAT)

@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 
 from provisioner.documents import Json
+from provisioner.model.holdings import Damage, HeldFile, HeldModel, Holdings, Moved, Verified
 from provisioner.model.keys import Key, Published
-from provisioner.views import clients, documents, keys
+from provisioner.views import clients, documents, keys, models
 from provisioner.views.endpoint import Entrance
 from tests.program import run
 from tests.unit.views import samples
@@ -17,6 +18,8 @@ from tests.unit.views import samples
 SCHEMAS = os.path.join(os.path.dirname(__file__), "../../../docs/reference")
 
 ENTRANCE = Entrance("https://lab-01:8443/v1", "/k", "/ca.pem")
+WEIGHTS = HeldFile("tiny.gguf", "ab" * 32, 4, 4096, "hub:huggingface/owner/name/tiny.gguf", sound=True, shared=False)
+HELD = HeldModel("abababab", "tiny", "Tiny", "f16", (WEIGHTS,), (samples.DIGEST,))
 KEY = Key("alice", "a" * 64, 1_790_000_000, None, 120, 8)
 
 DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
@@ -36,6 +39,9 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "key without a gateway": lambda: keys.change_document("revoke", Published(KEY)),
     "keys": lambda: keys.list_document((KEY,)),
     "clients": lambda: clients.clients_document(tuple(clients.CLIENTS), clients.Access(ENTRANCE, (samples.SERVICE,))),
+    "models": lambda: models.list_document(Holdings((HELD,), (WEIGHTS,), 17, samples.DIGEST)),
+    "model": lambda: models.moved_document(Moved("remove", (HELD,), changed=True, freed_bytes=4096)),
+    "verified": lambda: models.verified_document(Verified((HELD,), 1, 4, (Damage("tiny", WEIGHTS, ""),))),
     "rollback": lambda: documents.rollback_document(samples.BACK),
 }
 
@@ -82,6 +88,10 @@ def test_health_is_every_service_running() -> None:
         (("history",), 0),
         (("check",), 3),
         (("clients",), 3),
+        (("model", "list"), 0),
+        (("model", "verify"), 0),
+        (("model", "remove", "qwen3-8b"), 3),
+        (("model", "add", "qwen3-8b"), 2),
         (("logs",), 3),
         (("rollback",), 3),
         (("down",), 0),

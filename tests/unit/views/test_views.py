@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from provisioner.model.holdings import Damage, HeldFile, HeldModel, Holdings, Verified
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Completion
 from provisioner.model.record import replace
+from provisioner.views import models
 from provisioner.views.layout import Look, bare, columns
 from provisioner.views.machine import machine_view
 from provisioner.views.outcome import key_view, outcome_view, pace, removed_view, rendered_view, rollback_view
@@ -17,6 +19,22 @@ from provisioner.views.status import check_view, history_view, status_view
 from tests.unit.views import samples
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/views")
+
+GGUF = HeldFile(
+    "qwen3-8b-q4_k_m.gguf", "ab" * 32, 5 << 30, 5 << 30, "hub:huggingface/Qwen/Qwen3-8B-GGUF/x.gguf", True, False
+)
+SHARD = HeldFile("model.safetensors", "cd" * 32, 1 << 30, 1 << 30, "/data/Qwen3-0.6B/model.safetensors", True, True)
+LOST = HeldFile("efefefefefef", "ef" * 32, 4096, 4096, "", sound=False, shared=False)
+HELD = Holdings(
+    (
+        HeldModel("abababab", "qwen3-8b", "Qwen3 8B", "q4_k_m", (GGUF,), (samples.DIGEST, "77" * 32)),
+        HeldModel("qwen3-0.6b-bf16-01", "qwen3-0.6b", "Qwen3 0.6B", "bf16", (SHARD,)),
+    ),
+    (LOST,),
+    7 << 20,
+    samples.DIGEST,
+)
+DAMAGED = (Damage("qwen3-8b", GGUF, "12" * 32), Damage("qwen3-0.6b", SHARD, ""), Damage("", LOST, "34" * 32))
 
 VIEWS: dict[str, Callable[[Look], str]] = {
     "plan": lambda look: plan_view(samples.PLANNED, look),
@@ -41,6 +59,8 @@ VIEWS: dict[str, Callable[[Look], str]] = {
     "status-nothing": lambda look: status_view(samples.NOTHING, look),
     "check": lambda look: check_view(samples.CHECKED, look),
     "check-wedged": lambda look: check_view(samples.WEDGED, look),
+    "models": lambda look: models.list_view(HELD, look),
+    "models-damaged": lambda look: models.verified_view(Verified(HELD.models, 3, 5 << 30, DAMAGED), look),
     "history": lambda look: history_view(samples.HISTORY, look),
 }
 
