@@ -31,7 +31,7 @@ def _needed(model: HeldModel, in_force: str | None) -> str:
     if not model.releases:
         return "-"
     first = "in force" if in_force in model.releases else model.releases[0][:12]
-    return first if len(model.releases) == 1 else f"{first}, {len(model.releases) - 1} more"
+    return first if len(model.releases) == 1 else f"{first} +{len(model.releases) - 1}"
 
 
 def origin_of(files: tuple[HeldFile, ...]) -> str:

@@ -20,9 +20,7 @@ from tests.unit.views import samples
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/views")
 
-GGUF = HeldFile(
-    "qwen3-8b-q4_k_m.gguf", "ab" * 32, 5 << 30, 5 << 30, "hub:huggingface/Qwen/Qwen3-8B-GGUF/x.gguf", True, False
-)
+GGUF = HeldFile("qwen3-8b-q4_k_m.gguf", "ab" * 32, 5 << 30, 5 << 30, "hub:modelscope/Qwen/Qwen3-8B/x.gguf", True, False)
 SHARD = HeldFile("model.safetensors", "cd" * 32, 1 << 30, 1 << 30, "/data/Qwen3-0.6B/model.safetensors", True, True)
 LOST = HeldFile("efefefefefef", "ef" * 32, 4096, 4096, "", sound=False, shared=False)
 HELD = Holdings(
