@@ -32,10 +32,12 @@ def run(view: View) -> Iterator[Finding]:
 
 
 def _needed(plan: Plan, service: Service) -> int:
-    """Of the host, for all services of its model."""
-    memories = (one.memory for one in plan.models if service.name in one.services)
-    memory = next(memories, plan.memory)
-    return memory.host_ram_bytes if memory else 0
+    """Of its host: what is said for the model is shared by its copies there."""
+    model = next((one for one in plan.models if service.name in one.services), None)
+    memory = model.memory if model else plan.memory
+    names = model.services if model else tuple(one.name for one in plan.services)
+    copies = sum(1 for one in plan.services if one.name in names and one.node == service.node)
+    return -(-memory.host_ram_bytes // copies) if memory else 0
 
 
 def _mib(count: int) -> str:

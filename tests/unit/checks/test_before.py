@@ -246,3 +246,17 @@ def test_processors_that_are_not_there_are_named() -> None:
     assert "99" in found.message
     assert "--set cpus=0-7" in found.fix
     assert findings("cpus_there", view(sound(), Spec(profile="lite", settings={"cpus": "0-7"}))) == []
+
+
+def test_copies_of_a_model_share_what_it_needs_of_the_host() -> None:
+    """Each is held to its own part, which is enough for it; a limit that was set by name still is not."""
+    seen = view(sound(machine("2x RTX 4090, 32 cores, 128 GiB")), Spec(profile="basic", precision="bf16"))
+    assert len(seen.plan.services) == 2
+    assert findings("memory_free", seen) == []
+    tight = {"memory_max_bytes": str(4 * GIB)}
+    held = view(
+        sound(machine("2x RTX 4090, 32 cores, 128 GiB")), Spec(profile="basic", precision="bf16", settings=tight)
+    )
+    assert [one.fix for one in findings("memory_free", held)] == [
+        f"`--set memory_max_bytes={6 * GIB}` or more, or leave it out"
+    ] * 2
