@@ -19,6 +19,10 @@ NETWORK = "inside"
 SECRETS = "/run/secrets"
 RUNS = "/tmp:exec"  # noqa: S108 - a folder in memory inside the container
 """Engines load the kernels that they compile from there, and Docker lets nothing run from such a folder unless it is told to."""
+BINDS = ("numa-bind", "numa-node")
+BINDS_PROCESSORS = "VLLM_CPU_OMP_THREADS_BIND"
+MEMORY_POLICY = "SYS_NICE"
+"""Docker lets a program choose the NUMA node of its memory only with this (https://docs.docker.com/engine/security/seccomp/)."""
 SECONDS = 600
 """For a command of Compose: it waits for containers to be made and to stop, and not for models to load."""
 
@@ -58,7 +62,13 @@ def container_of(service: Service) -> Container:
         open_files=service.open_files,
         grant=service.grant,
         temporary=(RUNS,),
+        capabilities=(MEMORY_POLICY,) if _binds(service) else (),
     )
+
+
+def _binds(service: Service) -> bool:
+    """Whether the engine itself binds memory to NUMA nodes."""
+    return any(flag in service.options for flag in BINDS) or BINDS_PROCESSORS in service.env
 
 
 def part_of(container: Container, files: tuple[ReleaseFile, ...]) -> str:

@@ -7,6 +7,7 @@ from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.ranks import FIRST_NODE
+from provisioner.targets.docker import container_of
 from tests.unit.planning.samples import machine, plan
 
 EIGHT = "8x h100-sxm-80g, 2 sockets, 64 cores, 1024 GiB"
@@ -41,6 +42,13 @@ def test_a_service_on_one_numa_node_is_held_to_it_as_a_whole() -> None:
     made = plan(on_nodes(machine(EIGHT), 4), Spec(model="qwen3-8b", engine="vllm"))
     assert not after(made, "--numa-bind-nodes", 1)
     assert made.services[0].numa_nodes == "0"
+    assert container_of(made.services[0]).capabilities == ()
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_in_a_container_ranks_may_choose_the_node_of_their_memory(engine: str) -> None:
+    made = plan(on_nodes(machine(EIGHT), 4), Spec(model="qwen3-235b-a22b", engine=engine, target="docker"))
+    assert container_of(made.services[0]).capabilities == ("SYS_NICE",)
 
 
 def test_ranks_are_not_bound_where_the_image_lacks_the_tool() -> None:
