@@ -212,9 +212,9 @@ def _any_engine(scene: Scene) -> Iterator[Change]:
         kept = {}
     if kept or _fits(_wishing(scene, engine=engine.name, options={})):
         without = tuple(f"engine.{name}" for name in wish.options if name not in kept)
-        yield Change(
-            f"{engine.title} instead of {wish.engine}", found.label, ("--engine", engine.name), without=without
-        )
+        same = engine.name == wish.engine
+        told = f"{engine.title} with values of its own" if same else f"{engine.title} instead of {wish.engine}"
+        yield Change(told, found.label, ("--engine", engine.name), without=without)
 
 
 def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:

@@ -181,3 +181,12 @@ def test_as_few_cards_are_told_as_do(facts: str, spec: Spec, change: str) -> Non
     fewer = int(change.split(maxsplit=1)[0]) - 1
     number, _, rest = facts.partition("x")
     assert plan(f"{int(number) + fewer}x{rest}", spec).verdict == "refused"
+
+
+def test_an_engine_is_not_told_instead_of_itself() -> None:
+    settings = {"engine.max-num-seqs": "1000000"}
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="vllm", settings=settings))
+    assert made.verdict == "refused"
+    (told,) = [one for one in made.cheapest_changes if one.flags == ("--engine", "vllm")]
+    assert told.change == "vLLM with values of its own"
+    assert told.without == ("engine.max-num-seqs",)
