@@ -13,7 +13,7 @@ from provisioner.planning.card_offers import more_cards
 from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
-from provisioner.planning.host_offers import experts_beside
+from provisioner.planning.host_offers import experts_beside, split_beside
 from provisioner.planning.kv import value_bits
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
@@ -41,6 +41,7 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _weaker_precision(scene, attempt),
         _any_engine(scene),
         experts_beside(scene, attempt),
+        split_beside(scene, attempt),
         _host_memory(scene, attempt),
         _smaller_profile(scene, attempt.profile),
         _more_memory(scene, attempt),

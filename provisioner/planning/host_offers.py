@@ -1,4 +1,4 @@
-"""Changes that take host memory in beside a device: the experts of a mixture there, under llama.cpp or under KTransformers."""
+"""Changes that take host memory in beside a device: whole layers, or the experts of a mixture, under llama.cpp or KTransformers."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,19 @@ from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path
 
 KTRANSFORMERS = "ktransformers"
+
+
+def split_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """Layers of a model without experts, where some of them still find room on a device."""
+    if scene.wish.placement not in (None, "device") or scene.ground.device is None or _mixture(scene, attempt):
+        return
+    found = _instead(scene, attempt, placement="split", engine=scene.wish.engine)
+    if found is not None and found.fit is not None and found.subject is not None and any(found.fit.split):
+        away = found.subject.geometry.layers + 1 - found.fit.device_layers
+        change = f"{away} of {found.subject.geometry.layers + 1} layers in host memory"
+        yield Change(
+            change, f"{_rate(found)}, {found.rung.precision} on {found.engine.title}", ("--set", "placement=split")
+        )
 
 
 def experts_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:

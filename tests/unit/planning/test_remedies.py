@@ -190,3 +190,14 @@ def test_an_engine_is_not_told_instead_of_itself() -> None:
     (told,) = [one for one in made.cheapest_changes if one.flags == ("--engine", "vllm")]
     assert told.change == "vLLM with values of its own"
     assert told.without == ("engine.max-num-seqs",)
+
+
+def test_layers_of_a_model_without_experts_may_lie_in_host_memory_too() -> None:
+    spec = Spec(profile="standard", precision="q8_0")
+    made = plan("1x RTX 4090, 128 GiB", spec)
+    (told,) = [one for one in made.cheapest_changes if one.flags == ("--set", "placement=split")]
+    layers = int(told.change.removesuffix(" of 65 layers in host memory"))
+    split = plan("1x RTX 4090, 128 GiB", replace(spec, settings={"placement": "split"}))
+    assert split.verdict == "fits"
+    assert split.services[0].options["n-gpu-layers"] == str(65 - layers)
+    assert "placement=split" not in str(plan("1x RTX 4090, 16 GiB", spec).cheapest_changes)
