@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from provisioner.catalog import Catalog
+from provisioner.model.containers import Grant
 from provisioner.model.facts import Accelerator, Host, HostFacts, Unknown
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place
@@ -63,5 +64,24 @@ def _renamed(plan: Plan, facts: HostFacts, ids: Mapping[str, str]) -> Plan:
 
 def _on(service: Service, ids: Mapping[str, str]) -> Service:
     """The same service on this machine's devices; whoever names them in the environment parts them with commas."""
-    env = {name: ",".join(ids.get(word, word) for word in value.split(",")) for name, value in service.env.items()}
-    return replace(service, env=env, devices=tuple(ids.get(device, device) for device in service.devices))
+    return replace(
+        service,
+        env=_variables(service.env, ids),
+        devices=tuple(ids.get(device, device) for device in service.devices),
+        grant=_granted(service.grant, ids) if service.grant else None,
+    )
+
+
+def _variables(env: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
+    return {name: ",".join(ids.get(word, word) for word in value.split(",")) for name, value in env.items()}
+
+
+def _granted(grant: Grant, ids: Mapping[str, str]) -> Grant:
+    """CDI puts the device's kind before its name: `nvidia.com/gpu=GPU-…`."""
+    named = (name.partition("=") for name in grant.cdi)
+    return replace(
+        grant,
+        cdi=tuple(f"{kind}{sign}{ids.get(name, name)}" for kind, sign, name in named),
+        runtime_ids=tuple(ids.get(one, one) for one in grant.runtime_ids),
+        env=_variables(grant.env, ids),
+    )
