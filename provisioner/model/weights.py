@@ -150,6 +150,8 @@ class Shelf:
     offered: tuple[WeightFile, ...] | Unknown = ()
     folders: tuple[CheckpointFolder, ...] = ()
     """Checkpoints as safetensors: below the operator's folder, or at the hub that was asked for this one."""
+    source: str = ""
+    """The hub or mirror that the operator prefers."""
 
     def holds(self, sha256: str | None) -> bool:
         return sha256 is not None and self.stored is not None and sha256 in self.stored

@@ -54,11 +54,13 @@ def with_files(subject: Subject | str, shelf: Shelf) -> Subject | str:
     """A checkpoint of the catalog with its files, where they are at hand or a hub has listed them."""
     if isinstance(subject, str) or not subject.files[0].origin.startswith("hub:"):
         return subject
-    repository = "/".join(subject.files[0].origin.rstrip("/").rsplit("/", 2)[1:])
+    names = tuple(
+        dict.fromkeys(("/".join(subject.files[0].origin.rstrip("/").rsplit("/", 2)[1:]), *subject.repositories))
+    )
     for folder in shelf.folders:
-        if not folder.source and _is_of(folder.path, repository) and _alike(folder, subject):
+        if not folder.source and any(_is_of(folder.path, name) for name in names) and _alike(folder, subject):
             return _from_disk(subject, folder, shelf)
-    files = _listed(repository, shelf)
+    files = next(filter(None, (_listed(name, shelf) for name in names)), ())
     if not files:
         return subject
     size = sum(file.size_bytes for file in files if file.name.endswith(WEIGHTS))

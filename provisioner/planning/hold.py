@@ -38,7 +38,7 @@ def _of_catalog(named: Named, asked: str | None, kind: str | None, shelf: Shelf)
         raise BadInput(f"{entry.title} {what}", fix=f"--precision with one of: {', '.join(known)}")
     held = stock.published(entry, precision) is not None and kind != "gguf" and not named.gguf
     if held and (kind == "safetensors" or entry.offer(precision) is None):
-        return with_files(stock.from_checkpoint(entry, precision), shelf)
+        return with_files(stock.from_checkpoint(entry, precision, shelf.source), shelf)
     return stock.from_catalog(entry, precision, shelf)
 
 

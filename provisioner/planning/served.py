@@ -78,7 +78,7 @@ def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
 
 def subject_of(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
     if not stock.is_path(profile.model):
-        found = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision)
+        found = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision, scene.shelf.source)
         if not scene.shelf.folders and not scene.shelf.offered:
             return found
         from provisioner.planning.folders import with_files  # Only where something is at hand.

@@ -34,6 +34,8 @@ class Subject:
     """Values that share a scale, in a quantization by groups; 0 where a whole column does."""
     tensors: TensorBytes | None = None
     """What the files themselves say of their tensors; None where they have not been read."""
+    repositories: tuple[str, ...] = ()
+    """Of a checkpoint of the catalog: its names at all hubs that have it."""
 
 
 def is_path(model: str) -> bool:
@@ -87,14 +89,16 @@ def published(entry: ModelEntry, precision: str) -> Checkpoint | None:
     return next((one for one in known if one and one.repositories), None)
 
 
-def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
-    """The model as safetensors in this precision, or the reason why it cannot be had."""
+def from_checkpoint(entry: ModelEntry, precision: str, source: str = "") -> Subject | str:
+    """The model as safetensors in this precision, or the reason why it cannot be had; from the hub that the operator prefers."""
     offered = published(entry, precision)
     found = offered or checkpoint_of(entry, precision)
     if found is None:
         known = ", ".join(sorted(one.precision for one in entry.checkpoints)) or "none"
         return f"no checkpoint of {entry.title} in {precision} is known (known: {known})"
-    repository = next(iter((found.repositories or entry.repositories).items()), ("huggingface", entry.id))
+    repositories = found.repositories or entry.repositories
+    repository = next(iter(repositories.items()), ("huggingface", entry.id))
+    repository = (source, repositories[source]) if source in repositories else repository
     size = found.bytes if found.exact else round(found.bytes * ROUNDED)
     source = found.source if offered else f"{found.source}; nobody is known to publish it"
     origin = "size from the catalog; no hub was asked"
@@ -115,6 +119,7 @@ def from_checkpoint(entry: ModelEntry, precision: str) -> Subject | str:
         origin=origin,
         format="safetensors",
         group=found.group or GROUP,
+        repositories=tuple(repositories.values()),
     )
 
 

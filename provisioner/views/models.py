@@ -13,7 +13,7 @@ def list_view(held: Holdings, look: Look) -> str:
     rows = [
         ("on disk", "precision", "needed by", "model"),
         *(_row(model, held.in_force) for model in held.models),
-        *([(_disk(held.loose), "-", "-", f"{count(len(held.loose), 'file')} {OF_NO_MODEL}")] if held.loose else []),
+        *([(_disk(held.loose), "-", "-", _loose(held.loose))] if held.loose else []),
     ]
     lines = table(rows, look) if len(rows) > 1 else []
     head = [look.paint(lines[0], "dim"), *lines[1:], ""] if lines else []
@@ -24,6 +24,12 @@ def _row(model: HeldModel, in_force: str | None) -> tuple[str, ...]:
     origin = origin_of(model.files)
     words = (model.id, *(() if model.sound else ("(changed)",)), *(("from", origin) if origin else ()))
     return size(model.disk_bytes), model.precision or "-", _needed(model, in_force), harmless(" ".join(words))
+
+
+def _loose(files: tuple[HeldFile, ...]) -> str:
+    """Of a run that did not come to the end, and of models that were removed in part."""
+    origin = origin_of(files)
+    return f"{count(len(files), 'file')} {OF_NO_MODEL}{f', from {origin}' if origin else ''}"
 
 
 def _needed(model: HeldModel, in_force: str | None) -> str:

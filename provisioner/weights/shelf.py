@@ -31,7 +31,7 @@ def shelf(spec: Spec, store: "Store", place: Place) -> Shelf:
         path for path in dict.fromkeys(_paths(spec)) if os.path.dirname(path) not in within or path.endswith(".gguf")
     ]
     local = [_local(path, store) for path in paths]
-    return Shelf(_with_whole_counts(local), stored(store, place), offered(spec, store), folders)
+    return Shelf(_with_whole_counts(local), stored(store, place), offered(spec, store), folders, spec.source or "")
 
 
 def stored(store: "Store", place: Place) -> dict[str, str]:

@@ -81,3 +81,20 @@ def test_what_nobody_publishes_is_not_taken_from_what_it_would_be_made_of() -> N
     unpublished = of_catalog("int8")
     assert unpublished.files[0].origin.startswith("convert:")
     assert with_files(unpublished, offered(NAMES)) == unpublished
+
+
+def test_a_hub_that_has_it_under_another_name() -> None:
+    """What was brought from there is found again, whichever hub is preferred next time."""
+    entry = replace(
+        ENTRY,
+        checkpoints=(
+            replace(ENTRY.checkpoints[0], repositories={"huggingface": REPOSITORY, "modelscope": "elsewhere/Q"}),
+        ),
+    )
+    preferred = from_checkpoint(entry, "bf16", "modelscope")
+    assert isinstance(preferred, Subject)
+    assert preferred.files[0].origin == "hub:modelscope/elsewhere/Q/"
+    usual = from_checkpoint(entry, "bf16")
+    found = with_files(usual, offered(NAMES, "hub:modelscope/elsewhere/Q"))
+    assert isinstance(found, Subject)
+    assert len(found.files) == len(NAMES)
