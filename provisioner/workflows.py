@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, UserError
 from provisioner.model.outcome import (
+    Benched,
     BesideStatus,
     Checked,
     Compared,
@@ -27,10 +28,13 @@ from provisioner.model.release import Applied, HistoryEntry, MakeKey, Release
 from provisioner.model.spec import Spec
 
 if TYPE_CHECKING:
+    from provisioner.model.baseline import Baseline
     from provisioner.model.host import HostWish, Prepared
     from provisioner.model.learned import Reading
+    from provisioner.model.upgrading import Terms, Upgraded
     from provisioner.model.upkeep import Examined
     from provisioner.phases.prepare import Ground
+    from provisioner.phases.run import Run
     from provisioner.world.store import Store
 
 QUIET = Silent()
@@ -143,7 +147,6 @@ def targets() -> Mapping[str, Target]:
 def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0) -> Outcome:
     """From a bare machine to an endpoint that is proved to answer; when it stands already, the proof alone."""
     from provisioner.phases.prepare import insist, look
-    from provisioner.phases.prove import prove
     from provisioner.phases.run import mark_interrupted
     from provisioner.world.store import locked, reading
 
@@ -156,24 +159,43 @@ def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0
         recovered = mark_interrupted(store)
         ground = look(spec, store, place)
         insist(ground.plan)
-        if not ground.actions:
-            observed, findings = prove(ground.plan, ground.facts, place, progress)
-            if not _errors(findings):
-                return _outcome(ground, None, observed, findings, recovered)
-        return replace(_work(spec, ground, store, place, progress), recovered=recovered)
+        return replace(_stand(spec, ground, store, place, progress), recovered=recovered)
+
+
+def _stand(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: Progress) -> Outcome:
+    """What is wanted stands and answers: seen at once, or brought about."""
+    from provisioner.phases.prove import prove
+
+    if not ground.actions:
+        observed, findings = prove(ground.plan, ground.facts, place, progress)
+        if not _errors(findings):
+            return _outcome(ground, None, observed, findings, None)
+    return _work(spec, ground, store, place, progress)
 
 
 def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: Progress) -> Outcome:
     """Bring the weights, put the release to work and prove it; heal it where it stands and does not answer."""
-    from provisioner.phases.enforce import Change, clear, enforce, heal
+    from provisioner.phases.enforce import Change, enforce, heal
     from provisioner.phases.learn import learn
-    from provisioner.phases.prepare import bring_weights
     from provisioner.phases.run import Run
     from provisioner.world.execute import Executor
 
     progress.planned(Planned(ground.facts, ground.plan, ground.actions))
     put = enforce if ground.actions else heal
     run = Run("up", None, store, Executor(place, store, progress), progress)
+    ground, release = _aimed(run, spec, ground, store, place)
+    new_keys = [action.path for action in ground.puts if isinstance(action, MakeKey)]
+    change = Change(run, release, ground.plan, ground.facts, ground.standing, targets(), place)
+    applied, observed, findings = put(change)
+    outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
+    return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
+
+
+def _aimed(run: "Run", spec: Spec, ground: "Ground", store: "Store", place: Place) -> "tuple[Ground, Release]":
+    """All weights are here, and it is known which release the run is for."""
+    from provisioner.phases.enforce import clear
+    from provisioner.phases.prepare import bring_weights
+
     try:
         ground, release = bring_weights(run, spec, ground, store, place)
         store.aim(run.number, release.digest)
@@ -182,11 +204,56 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
             clear(run, place)
             run.close("failed" if isinstance(error, Exception) else "interrupted")
         raise
-    new_keys = [action.path for action in ground.puts if isinstance(action, MakeKey)]
-    change = Change(run, release, ground.plan, ground.facts, ground.standing, targets(), place)
-    applied, observed, findings = put(change)
+    return ground, release
+
+
+def upgrade(spec: Spec, state_dir: str, terms: "Terms", progress: Progress = QUIET, wait: float = 0.0) -> "Upgraded":
+    """Another release instead of the one in force, kept when it answers and is no slower than is tolerated."""
+    from provisioner.model.upgrading import Upgraded
+    from provisioner.phases.prepare import insist, look
+    from provisioner.phases.run import mark_interrupted
+    from provisioner.world.store import is_ours, locked
+
+    place = place_of(state_dir)
+    if not is_ours(place.state):
+        raise Refused(f"{place.state}: nothing is in force here that could be upgraded", fix="provision up")
+    with locked(place.state, "upgrade", wait) as store:
+        recovered = mark_interrupted(store)
+        ground = look(spec, store, place)
+        insist(ground.plan)
+        left = store.current()
+        if left is None:
+            raise Refused(f"{place.state}: nothing is in force here that could be upgraded", fix="provision up")
+        if ground.release is not None and ground.release.digest == left:
+            upgraded = Upgraded(_stand(spec, ground, store, place, progress), left)
+        else:
+            upgraded = _step_up(spec, ground, left, terms, store, place, progress)
+        return replace(upgraded, outcome=replace(upgraded.outcome, recovered=recovered))
+
+
+def _step_up(
+    spec: Spec, ground: "Ground", left: str, terms: "Terms", store: "Store", place: Place, progress: Progress
+) -> "Upgraded":
+    from provisioner.model.upgrading import Upgraded
+    from provisioner.phases.learn import learn
+    from provisioner.phases.run import Run
+    from provisioner.phases.survey import load_plan
+    from provisioner.phases.upgrade import Step, step_up, tolerance_of
+    from provisioner.planning.difference import differences
+    from provisioner.world.execute import Executor
+
+    old = load_plan(place, left)
+    progress.planned(Planned(ground.facts, ground.plan, ground.actions))
+    run = Run("upgrade", None, store, Executor(place, store, progress), progress)
+    ground, release = _aimed(run, spec, ground, store, place)
+    changes = differences(old, ground.plan)
+    for one in changes:
+        progress.step(one.what)
+        progress.done(str(one))
+    step = Step(run, release, ground.plan, ground.facts, ground.standing, targets(), place, terms, left)
+    (applied, observed, findings), before, after = step_up(step)
     outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
-    return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
+    return Upgraded(outcome, left, changes, before, after, tolerance_of(terms, ground.plan))
 
 
 def _outcome(
@@ -258,8 +325,11 @@ def _kept(place: Place) -> tuple[str, ...]:
     return (*weights, f"the history in {place.state}/state.db")
 
 
-def rollback(state_dir: str, to: str | None, progress: Progress = QUIET, wait: float = 0.0) -> RolledBackTo:
-    """Execute an older release again, prove it, and keep it."""
+def rollback(
+    state_dir: str, to: str | None, progress: Progress = QUIET, wait: float = 0.0, *, with_data: bool = False
+) -> RolledBackTo:
+    """Execute an older release again, prove it, and keep it; with the data of its time where that is asked for."""
+    from provisioner.phases import snapshots
     from provisioner.phases.enforce import Change, enforce
     from provisioner.phases.learn import learn
     from provisioner.phases.prepare import facts_here
@@ -283,9 +353,17 @@ def rollback(state_dir: str, to: str | None, progress: Progress = QUIET, wait: f
                 f"{place.state}: the weights of release {digest[:12]} are gone or were changed: {', '.join(gone)}",
                 fix="bring them again with `provision up`, or choose another release: `provision history`",
             )
+        if with_data and not snapshots.kept(place, digest):
+            raise Refused(
+                f"{place.state}: of release {digest[:12]} no data is kept",
+                fix="the same without `--with-data`: the release comes back, and everything that people wrote stays",
+            )
         plan, facts = load_plan(place, digest), facts_here()
+        first = snapshots.exchanges(standing, digest, store, targets(), place) if with_data else ()
         run = Run("rollback", digest, store, Executor(place, store, progress), progress)
-        change = Change(run, release, plan, facts, standing, targets(), place)
+        change = Change(run, release, plan, facts, standing, targets(), place, first=first)
+        if first:
+            change = replace(change, data_back=lambda now: snapshots.undoes(first, store, now, targets(), place))
         applied, _, findings = enforce(change)
         return RolledBackTo(digest, previous, applied, Report((*findings, *learn(plan, store, place)), 0))
 
@@ -327,6 +405,7 @@ def status(state_dir: str) -> Status:
             holder=held,
             learned=_readings(plan, store) if plan and plan.reckoned else (),
             weights_bytes=_on_disk(place),
+            speed=_measured(plan, digest, store) if plan and digest else None,
         )
 
 
@@ -344,8 +423,32 @@ def _readings(plan: Plan, store: "Store") -> "tuple[Reading, ...]":
     return readings(plan.reckoned, Learned(store.residuals()))
 
 
+def _measured(plan: Plan, digest: str, store: "Store") -> "Baseline | None":
+    return store.baseline(digest, plan.model.id if plan.model else "", plan.engine or "")
+
+
 def _unfinished(entry: HistoryEntry, step: str) -> str:
     return f"run {entry.run} (`provision {entry.verb}`) was cut off at: {step}"
+
+
+def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float = 0.0) -> Benched:
+    """How fast what is in force is, kept beside its release."""
+    from provisioner.phases.bench import bench as measure
+    from provisioner.phases.survey import load_plan
+    from provisioner.world.store import is_ours, locked
+
+    place = place_of(state_dir)
+    if not is_ours(place.state):
+        raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
+    with locked(place.state, "bench", wait) as store:
+        digest = store.current()
+        if digest is None:
+            raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
+        plan = load_plan(place, digest)
+        _may_ask(plan)
+        baseline = measure(plan, digest, progress, quick=quick)
+        store.remember_baseline(baseline)
+        return Benched(plan, baseline)
 
 
 def check(state_dir: str) -> Checked:

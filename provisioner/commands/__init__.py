@@ -10,8 +10,10 @@ COMMANDS = {
     "detect": "Show what this machine is",
     "prepare": "Give this host what the plan stands on: Docker, driver, firewall, clock",
     "render": "Write the release folder, applied by nobody",
+    "upgrade": "Put another release in force, if it is no slower than this one",
     "status": "Show what is in force and whether it runs",
     "check": "Ask the running services and judge their answers",
+    "bench": "Measure how fast the release in force answers",
     "doctor": "Find what drifted apart on this host, before a restart does",
     "logs": "Show what the services wrote",
     "clients": "Show ready settings for the programs that people use",
@@ -24,10 +26,10 @@ COMMANDS = {
 }
 """Each command's name, as its module's, and its one-line summary, in the order of the help."""
 
-CHANGING = ("up", "prepare", "rollback", "down")
+CHANGING = ("up", "upgrade", "prepare", "rollback", "down")
 """Those that an interruption can leave half-way."""
 
-RESERVED = ("upgrade", "bench", "report", "bundle", "fleet")
+RESERVED = ("report", "bundle", "fleet")
 """Names that the command line keeps for later releases."""
 
 

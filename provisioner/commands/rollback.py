@@ -9,7 +9,11 @@ def run(arguments: Arguments, screen: Screen) -> int:
 
     with screen.progress() as progress:
         back = workflows.rollback(
-            arguments.state_dir, arguments.text("to"), progress, wait=arguments.number("wait") or 0
+            arguments.state_dir,
+            arguments.text("to"),
+            progress,
+            wait=arguments.number("wait") or 0,
+            with_data=arguments.switch("with_data"),
         )
     if screen.json:
         from provisioner.views.documents import rollback_document
@@ -28,6 +32,12 @@ COMMAND = Command(
         Example("provision rollback", "the release that was in force before this one"),
         Example("provision rollback --to 3f9a1c20", "one of `provision history`"),
     ),
-    options=(Option("--to", "the release, or the first letters of its name", "RELEASE"), WAIT),
+    options=(
+        Option("--to", "the release, or the first letters of its name", "RELEASE"),
+        Option(
+            "--with-data", "chats and accounts as they were when `upgrade` left it; today's are kept", kind="switch"
+        ),
+        WAIT,
+    ),
     run=run,
 )

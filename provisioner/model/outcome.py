@@ -1,11 +1,16 @@
 """What a workflow hands to whoever shows it."""
 
+from typing import TYPE_CHECKING
+
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Reading
 from provisioner.model.plan import Observed, Plan, Report, Service
 from provisioner.model.record import dataclass
 from provisioner.model.release import Action, Applied, Running
+
+if TYPE_CHECKING:  # Most plans are made without any.
+    from provisioner.model.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Status:
     """Who runs `provision` on this state right now."""
     learned: tuple[Reading, ...] = ()
     """Each part of the plan's memory, and what the engine said of it after its starts."""
+    speed: "Baseline | None" = None
+    """How fast it was when it was measured last."""
 
     weights_bytes: int = 0
     """What the store of weights takes on disk."""
@@ -92,6 +99,14 @@ class Status:
     def whole(self) -> bool:
         """Whether everything that should run does."""
         return all(one.alive for one in self.services) and all(one.alive for one in self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Benched:
+    """How fast the release in force is, and the plan that had estimated it."""
+
+    plan: Plan
+    baseline: "Baseline"
 
 
 @dataclass(frozen=True, slots=True)

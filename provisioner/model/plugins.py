@@ -205,6 +205,10 @@ class Place:
         """What a service beside the engines keeps for itself; it outlives every release."""
         return f"{self.state}/data/{service}"
 
+    def snapshot(self, digest: str) -> str:
+        """What services kept in the time of a release."""
+        return f"{self.state}/snapshots/{digest}"
+
     def blob(self, sha256: str) -> str:
         return f"{self.state}/blobs/sha256/{sha256}"
 

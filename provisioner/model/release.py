@@ -187,8 +187,36 @@ class RemoveTree:
         return f"rm -rf {shlex.quote(self.path)}"
 
 
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    """Keep what these folders of `data` hold as it is now, whole or not at all; a database by its own backup."""
+
+    data: str
+    names: tuple[str, ...]
+    folder: str
+
+    def __str__(self) -> str:
+        sources = shlex.join(f"{self.data}/{name}" for name in self.names)
+        return f"cp -a --reflink=auto -t {shlex.quote(self.folder)} {sources}   # databases: sqlite3 … .backup"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSnapshot:
+    """Bring back what was kept; nothing may use it meanwhile."""
+
+    folder: str
+    data: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        sources = shlex.join(f"{self.folder}/{name}" for name in self.names)
+        return f"cp -a --reflink=auto -t {shlex.quote(self.data)} {sources}   # databases: sqlite3 … .restore"
+
+
 Action = (
     MakeKey
+    | TakeSnapshot
+    | RestoreSnapshot
     | MakeFolder
     | MakeCertificate
     | PullImage
@@ -252,6 +280,8 @@ class Standing:
     """Downloads that were broken off, and their journals: the next run that wants them goes on from there."""
     data: frozenset[str] = frozenset()
     """Folders in which services keep their own things."""
+    snapshots: frozenset[str] = frozenset()
+    """Digests of releases, of whose time it is kept what these folders held."""
     made: frozenset[MakeCertificate] = frozenset()
     """What a plan wants to be there besides, and is."""
     images: Mapping[str, str] = field(default_factory=dict)

@@ -59,5 +59,7 @@ class Profile:
     purpose: str
     min_tokens_per_second: float
     """Slower than this is refused for interactive use, unless the operator asked for exactly this profile."""
+    tolerance: float = 0.1
+    """How much slower than the release before, as a share, an upgrade may be and be kept."""
     tiers: tuple[str, ...] = ()
     """A profile that chooses among others has these instead of a model and a ladder, largest first."""

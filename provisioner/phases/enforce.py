@@ -1,6 +1,6 @@
 """Put a release to work, prove that it answers, and keep it; or bring back what was there before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from provisioner.errors import Interrupted, RolledBack, RunFailed, UserError
@@ -8,7 +8,7 @@ from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Finding, Observed, Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass
-from provisioner.model.release import Activate, Applied, Release, RemoveTree, Standing
+from provisioner.model.release import Action, Activate, Applied, Release, RemoveTree, Standing
 from provisioner.phases.prove import prove
 from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan, survey
@@ -18,6 +18,16 @@ TRACES = ("releases", "secrets", "data")
 """What a first installation that failed leaves besides its log, which tells why; what was there before it stays."""
 
 Proved = tuple[Applied, Observed, tuple[Finding, ...]]
+Return = tuple[tuple[Action, ...], str]
+"""What is done before the release from before starts again, and what there is to say of it."""
+
+
+def _nothing_more() -> tuple[Finding, ...]:
+    return ()
+
+
+def _as_it_is(_now: Standing) -> Return:
+    return (), ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +41,23 @@ class Change:
     standing: Standing
     targets: Mapping[str, Target]
     place: Place
+    first: tuple[Action, ...] = ()
+    """What is done before anything of the new release is."""
+    also: Callable[[], tuple[Finding, ...]] = _nothing_more
+    """What is looked at besides, once every check has passed."""
+    data_back: Callable[[Standing], Return] = _as_it_is
+    """Where what services keep has to become again what it was."""
 
 
 def enforce(change: Change) -> Proved:
     """The release in force and proved, or the one before it, and an error that says so."""
     run, digest = change.run, change.release.digest
     try:
-        run.do(diff.puts(change.standing, change.release, change.targets, change.place))
+        run.do(change.first)
+        standing = survey(run.store, change.place) if change.first else change.standing
+        run.do(diff.puts(standing, change.release, change.targets, change.place))
         observed, findings = prove(change.plan, change.facts, change.place, run.progress)
+        findings = findings if _errors(findings) else (*findings, *change.also())
     except BaseException as error:
         raise _undone(change, error) from error
     failed = _errors(findings)
@@ -99,8 +118,9 @@ def _given_up(change: Change, failed: tuple[Finding, ...]) -> UserError:
     state, restored = put_back(change)
     change.run.close("rolled-back" if restored else "failed", failed)
     kind = RolledBack if restored else RunFailed
+    what = "is slower than is tolerated" if failed[0].id == "slower" else "does not pass its checks"
     return kind(
-        f"{change.plan.hostname}: the new release does not pass its checks; {state}",
+        f"{change.plan.hostname}: the new release {what}; {state}",
         details=_told(failed),
         fix=failed[0].fix or "provision logs   (the engine's own words)",
     )
@@ -133,13 +153,14 @@ def _keep_words(change: Change) -> None:
 
 def _back_to(change: Change, before: Release) -> tuple[str, bool]:
     run, place = change.run, change.place
-    now = survey(run.store, place)
-    run.do(diff.puts(now, before, change.targets, place))
+    actions, kept = change.data_back(survey(run.store, place))
+    run.do(actions)
+    run.do(diff.puts(survey(run.store, place), before, change.targets, place))
     _, findings = prove(load_plan(place, before.digest), change.facts, place, run.progress)
     _drop_new(change)
     failed = _errors(findings)
     doubt = f", but it does not pass its checks either ({failed[0].message})" if failed else ""
-    return f"release {before.digest[:12]} is back{doubt}", not failed
+    return f"release {before.digest[:12]} is back{kept}{doubt}", not failed
 
 
 def _leave(change: Change) -> tuple[str, bool]:

@@ -39,7 +39,7 @@ def observe(plan: Plan, running: tuple[Running, ...]) -> Observed:
 
 def observe_engines(services: tuple[Service, ...], running: tuple[Running, ...]) -> tuple[ServiceObserved, ...]:
     there = {one.service: one for one in running}
-    answers = _together({service.name: _asker(service, there.get(service.name)) for service in services})
+    answers = together({service.name: _asker(service, there.get(service.name)) for service in services})
     return tuple(answers[service.name] for service in services)
 
 
@@ -50,7 +50,7 @@ def state_of(name: str, there: Mapping[str, Running]) -> str:
 def answers_of(questions: tuple[Question, ...]) -> tuple[Answered, ...]:
     """What the services beside the engines answer, all asked at once."""
     asked = {str(number): _questioner(question) for number, question in enumerate(questions)}
-    answers = _together(asked)
+    answers = together(asked)
     return tuple(answers[str(number)] for number in range(len(questions)))
 
 
@@ -72,7 +72,7 @@ def _asker(service: Service, running: Running | None) -> Callable[[], ServiceObs
     return lambda: _observe(service, running)
 
 
-def _together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+def together(questions: Mapping[str, Callable[[], T]]) -> dict[str, T]:
     """Every question in a thread of its own: one that gets no answer holds none of the others up."""
     answers: dict[str, T] = {}
 
@@ -93,7 +93,7 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
     key = read_key(service.key_file)
     first = min(service.first_token_seconds, STOPPED_PATIENCE) if state in ("T", "t") else service.first_token_seconds
     patience = min(probe.PATIENCE, first)
-    answers = _together(
+    answers = together(
         {
             "health": lambda: _status(probe.get(service, service.health_path, None, patience)),
             "models": lambda: _models(service, key, patience),

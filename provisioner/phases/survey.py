@@ -50,6 +50,7 @@ def survey(store: Store, place: Place) -> Standing:
         enabled=frozenset(units.enabled(place)),
         parts=parts,
         data=frozenset(path for name in ("data", "secrets") for path in _folders(f"{state}/{name}")),
+        snapshots=frozenset(name for name in _names(f"{state}/snapshots") if not name.endswith(HALF)),
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
 

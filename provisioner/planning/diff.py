@@ -26,7 +26,7 @@ from provisioner.model.release import (
 MADE = ("releases", "secrets", "logs")
 """Folders that `down` removes."""
 
-BROUGHT = ("models", "blobs", "data")
+BROUGHT = ("models", "blobs", "data", "snapshots")
 """Folders that stay unless they are purged: weights are dear, and what people wrote is dearer."""
 
 KEPT_RELEASES = 3
@@ -109,6 +109,7 @@ def settles(standing: Standing, release: Release, good: tuple[str, ...], place: 
     return (
         *(() if standing.current and standing.current.digest == release.digest else (Activate(release.digest),)),
         *(RemoveTree(place.release(digest)) for digest in sorted(standing.folders.difference(kept))),
+        *(RemoveTree(place.snapshot(digest)) for digest in sorted(standing.snapshots.difference(kept))),
         *(RemoveTree(path) for path in standing.leftovers),
         *(RemoveFile(path) for path in _unwanted(standing, release, kept)),
     )

@@ -1,8 +1,10 @@
 """What each command says as JSON; each document names its schema."""
 
 from provisioner.documents import Json, encode
+from provisioner.model.baseline import Baseline
 from provisioner.model.learned import Reading
 from provisioner.model.outcome import (
+    Benched,
     BesideStatus,
     Checked,
     Outcome,
@@ -14,6 +16,7 @@ from provisioner.model.outcome import (
 )
 from provisioner.model.plan import Plan, Service
 from provisioner.model.release import Applied, HistoryEntry
+from provisioner.model.upgrading import Upgraded
 from provisioner.views.endpoint import base_url, entrance_document
 
 
@@ -36,6 +39,21 @@ def applied_document(outcome: Outcome) -> dict[str, Json]:
         "observed": encode(outcome.observed),
         "findings": encode(outcome.report.findings),
         "exit_code": outcome.report.exit_code,
+    }
+
+
+def upgrade_document(upgraded: Upgraded) -> dict[str, Json]:
+    """The receipt of `up`, and what `upgrade` found besides."""
+    before, after = upgraded.before, upgraded.after
+    return {
+        **applied_document(upgraded.outcome),
+        "schema": "provision.upgrade/1",
+        "verb": "upgrade",
+        "previous": upgraded.previous,
+        "differences": encode(upgraded.differences),
+        "before": measured(before) if before else None,
+        "after": measured(after) if after else None,
+        "tolerance": upgraded.tolerance,
     }
 
 
@@ -95,6 +113,33 @@ def status_document(status: Status) -> dict[str, Json]:
         "holder": status.holder,
         "memory": [_reading(one) for one in status.learned],
         "weights_bytes": status.weights_bytes,
+        "speed": measured(status.speed) if status.speed else None,
+    }
+
+
+def bench_document(benched: Benched) -> dict[str, Json]:
+    plan = benched.plan
+    capacity = plan.capacity
+    return {
+        "schema": "provision.bench/1",
+        **measured(benched.baseline),
+        "planned": {
+            "tokens_per_second": capacity.tokens_per_second if capacity else None,
+            "total_tokens_per_second": capacity.total_tokens_per_second if capacity else None,
+            "first_token_seconds": capacity.first_token_seconds if capacity else None,
+        },
+    }
+
+
+def measured(one: Baseline) -> dict[str, Json]:
+    """A measurement, in the words of its record."""
+    return {
+        "release": one.release,
+        "model": one.model,
+        "engine": one.engine,
+        "measured_unix": one.measured_unix,
+        "quick": one.quick,
+        "speed": encode(one.speed),
     }
 
 

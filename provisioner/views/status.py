@@ -44,6 +44,7 @@ def status_view(status: Status, look: Look) -> str:
             _service_lines(status, look),
             _entrance_lines(status, look),
             _memory_lines(status, look),
+            _speed_lines(status, look),
             _disk_lines(status, look),
             _unsettled(status, look),
         ]
@@ -100,6 +101,15 @@ def _disk_lines(status: Status, look: Look) -> list[str]:
     return wrapped(
         look.commands(f"{size(status.weights_bytes)} of weights on disk (`provision model list`)"), look.width
     )
+
+
+def _speed_lines(status: Status, look: Look) -> list[str]:
+    """What `bench` measured of the release in force."""
+    if status.speed is None or status.plan is None:
+        return []
+    from provisioner.views.speed import speed_lines
+
+    return speed_lines(status.plan, status.speed, look)
 
 
 def _memory_row(one: Reading) -> tuple[str, ...]:

@@ -19,10 +19,12 @@ from provisioner.model.release import (
     PullImage,
     RemoveFile,
     RemoveTree,
+    RestoreSnapshot,
     RunTool,
     StartProcess,
     StopProcess,
     TakeFile,
+    TakeSnapshot,
     WriteFile,
     WriteRelease,
 )
@@ -55,6 +57,8 @@ class Executor:
                 self._start(service, unit)
             case PullImage(name):
                 self._pull(name)
+            case TakeSnapshot() | RestoreSnapshot():
+                _keep(action)
             case MakeCertificate():
                 _certify(action)
             case RunTool(argv, seconds):
@@ -103,6 +107,16 @@ def _change_files(action: MakeKey | MakeFolder | LinkFile | WriteRelease | Write
             files.remove_file(path)
         case RemoveTree(path):
             files.remove_tree(path)
+
+
+def _keep(action: TakeSnapshot | RestoreSnapshot) -> None:
+    from provisioner.world import snapshots
+
+    match action:
+        case TakeSnapshot(data, names, folder):
+            snapshots.take(data, names, folder)
+        case RestoreSnapshot(folder, data, names):
+            snapshots.restore(folder, data, names)
 
 
 def _certify(action: MakeCertificate) -> None:

@@ -82,17 +82,17 @@ def fill_tree(beside: str, folder: str, files: dict[str, tuple[str, int]]) -> No
         path = os.path.join(beside, name)
         make_folder(os.path.dirname(path), durable=False)
         _write_new(path, content, mode)
-    _sync_folders(beside)
+    sync_folders(beside)
     os.rename(beside, folder)
     sync_folder(os.path.dirname(folder))
 
 
-def _sync_folders(folder: str) -> None:
+def sync_folders(folder: str) -> None:
     """A folder and all below it."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                _sync_folders(entry.path)
+                sync_folders(entry.path)
     sync_folder(folder)
 
 

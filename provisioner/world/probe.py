@@ -134,14 +134,21 @@ def _pieces(connection: "HTTPConnection", response: "HTTPResponse", deadline: fl
 
 def complete(service: Service, key: str, first_seconds: float, total_seconds: float) -> Completion | Unknown:
     """One short streamed chat completion, with the time at which each token came."""
+    return stream(service, key, {"content": "Count from one to ten.", "max_tokens": 16}, first_seconds, total_seconds)
+
+
+def stream(
+    service: Service, key: str, asked: dict[str, Json], first_seconds: float, total_seconds: float
+) -> Completion | Unknown:
+    """One streamed chat completion of what is `asked`: its `content`, and how it shall be answered."""
     from http.client import HTTPException
 
     body: Json = {
         "model": service.model_name,
-        "messages": [{"role": "user", "content": "Count from one to ten."}],
-        "max_tokens": 16,
+        "messages": [{"role": "user", "content": asked["content"]}],
         "stream": True,
         "stream_options": {"include_usage": True},
+        **{name: value for name, value in asked.items() if name != "content"},
     }
     connection = _connection(service, first_seconds)
     began = time.monotonic()

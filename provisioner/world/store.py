@@ -12,13 +12,14 @@ from typing import Any, cast
 
 from provisioner.documents import decode, encode
 from provisioner.errors import Refused, RunFailed
+from provisioner.model.baseline import Baseline, Speed
 from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
 from provisioner.model.release import HistoryEntry
 from provisioner.world import files
 
-SCHEMA = 3
-FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data")
+SCHEMA = 4
+FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots")
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
 CREATE TABLE runs (
@@ -44,10 +45,17 @@ CREATE TABLE residuals (
 CREATE TABLE origins (sha256 TEXT PRIMARY KEY, origin TEXT NOT NULL);
 CREATE TABLE labels (folder TEXT PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL, precision TEXT NOT NULL);
 """,
+    4: """
+CREATE TABLE baselines (
+    number INTEGER PRIMARY KEY, measured INTEGER NOT NULL, release TEXT NOT NULL, model TEXT NOT NULL,
+    engine TEXT NOT NULL, quick INTEGER NOT NULL, speed TEXT NOT NULL);
+""",
 }
 """What each later schema added to the tables above."""
 KEPT_RESIDUALS = 20
 """Of each kind: engines, drivers and habits change, and what was measured long ago is forgotten."""
+KEPT_BASELINES = 5
+"""Of each release."""
 
 
 class Store:
@@ -233,6 +241,34 @@ class Store:
                     " ORDER BY number DESC LIMIT -1 OFFSET ?)",
                     (*key, KEPT_RESIDUALS),
                 )
+
+    def baseline(self, release: str, model: str, engine: str) -> Baseline | None:
+        """What was measured last of a release; None where it never was, or by a state older than the table."""
+        if self._version() < 4:
+            return None
+        rows = self._rows(
+            "SELECT measured, quick, speed FROM baselines WHERE release = ? AND model = ? AND engine = ?"
+            " ORDER BY number DESC LIMIT 1",
+            release, model, engine,
+        )  # fmt: skip
+        if not rows:
+            return None
+        measured, quick, speed = rows[0]
+        found = cast(Speed, decode(Speed, json.loads(str(speed))))
+        return Baseline(release, model, engine, cast(int, measured), bool(quick), found)
+
+    def remember_baseline(self, one: Baseline) -> None:
+        """Of each release the newest stay."""
+        with _mended(self.folder), self.database:
+            self.database.execute(
+                "INSERT INTO baselines (measured, release, model, engine, quick, speed) VALUES (?, ?, ?, ?, ?, ?)",
+                (one.measured_unix, one.release, one.model, one.engine, one.quick, json.dumps(encode(one.speed))),
+            )
+            self.database.execute(
+                "DELETE FROM baselines WHERE number IN"
+                " (SELECT number FROM baselines WHERE release = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+                (one.release, KEPT_BASELINES),
+            )
 
 
 def _entry(row: tuple[object, ...]) -> HistoryEntry:

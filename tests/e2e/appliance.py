@@ -10,6 +10,9 @@ from typing import Any
 
 from provisioner.world import processes
 
+PLANNING = ("up", "upgrade", "plan", "render")
+"""The verbs that are told what is wanted."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -25,7 +28,7 @@ class Appliance:
     program: str = os.path.join(os.path.dirname(sys.executable), "provision")
 
     def words(self, verb: str, *more: str) -> list[str]:
-        planned = (*self.planned, "--set", f"port={self.port}") if verb in ("up", "plan", "render") else ()
+        planned = (*self.planned, "--set", f"port={self.port}") if verb in PLANNING else ()
         return [self.program, verb, *planned, "--state-dir", self.state, *more]
 
     def run(self, verb: str, *more: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.world import containers
-from tests.e2e.appliance import Appliance, free_port
+from tests.e2e.appliance import PLANNING, Appliance, free_port
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Stack(Appliance):
     """For what else of the stack is published."""
 
     def words(self, verb: str, *more: str) -> list[str]:
-        listen = ("--listen", f"127.0.0.1:{self.published}") if verb in ("up", "plan", "render") else ()
+        listen = ("--listen", f"127.0.0.1:{self.published}") if verb in PLANNING else ()
         return super().words(verb, "--target", "docker", *listen, *more) if listen else super().words(verb, *more)
 
     def containers(self) -> dict[str, str]:

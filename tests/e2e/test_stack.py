@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,32 @@ def test_an_image_that_nobody_has_is_refused_with_the_ways_to_bring_it(stack: St
     assert "cannot be pulled" in done.stderr
     assert "--registry" in done.stderr
     assert stack.containers() == {}
+
+
+def test_an_upgrade_that_fails_gives_way_and_one_that_is_kept_can_be_taken_back_with_its_data(stack: Stack) -> None:
+    """The chat page is left out here; its database is there as it would leave it."""
+    stack.planned = (*stack.planned, "--set", "engine.threads=1")
+    stack.ok("up")
+    good = stack.json("status")["release"]
+    page = f"{stack.state}/data/openwebui"
+    os.makedirs(page)
+    chats(page, "CREATE TABLE chat (words TEXT)", "INSERT INTO chat VALUES ('before')")
+    done = stack.run("upgrade", "--set", f"image={images.image('nginx')}")
+    assert done.returncode == 4, done.stderr
+    assert "llm: image" in done.stderr
+    assert f"release {good[:12]} is back" in done.stderr
+    assert (stack.json("status")["release"], chats(page)) == (good, ["before"])
+
+    upgraded = stack.json("upgrade", "--concurrency", "1", "--accept-slower")
+    assert (upgraded["previous"], upgraded["before"]["release"]) == (good, good)
+    chats(page, "INSERT INTO chat VALUES ('after')")
+    stack.ok("rollback", "--with-data")
+    assert (stack.json("status")["release"], chats(page)) == (good, ["before"])
+    assert stack.json("check")["findings"] == []
+
+
+def chats(page: str, *statements: str) -> list[str]:
+    with closing(sqlite3.connect(f"{page}/webui.db")) as database, database:
+        for statement in statements:
+            database.execute(statement)
+        return [str(words) for (words,) in database.execute("SELECT words FROM chat ORDER BY rowid")]

@@ -1,7 +1,9 @@
 """What is struck: each verb that changes something, from a ground on which it has work to do."""
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from provisioner.world import tinymodel
@@ -56,6 +58,18 @@ def two_releases(slot: Slot) -> set[str | None]:
     second = ok(slot, "up", "--concurrency", "1")
     slot.keep()
     return {first, second}
+
+
+def two_releases_with_data(slot: Slot) -> set[str | None]:
+    """Two releases, each with a snapshot of what people wrote in its time."""
+    found = two_releases(slot)
+    for digest in (*sorted(filter(None, found)), ""):
+        folder = f"{slot.kept}/snapshots/{digest}/openwebui" if digest else f"{slot.kept}/data/openwebui"
+        os.makedirs(folder)
+        with closing(sqlite3.connect(f"{folder}/webui.db")) as database, database:
+            database.execute("CREATE TABLE chat (words TEXT)")
+            database.execute("INSERT INTO chat VALUES (?)", (digest or "now",))
+    return found
 
 
 def many_releases(slot: Slot) -> set[str | None]:
@@ -119,6 +133,7 @@ SCENARIOS = (
     Scenario("own-weights-instead", own_weights_instead, ("up",), running=True, more=with_weights),
     Scenario("crashed", crashed, ("up",), running=False),
     Scenario("rollback", two_releases, ("rollback",), running=True),
+    Scenario("rollback-with-data", two_releases_with_data, ("rollback", "--with-data"), running=True),
     Scenario("down", one_release, ("down",), running=True),
     Scenario("purge", one_release, ("down", "--purge"), running=True),
 )

@@ -37,6 +37,7 @@ CHINESE = {
     "docs/reference/configuration.md": "docs/zh/reference/configuration.md",
     "docs/reference/how-it-plans.md": "docs/zh/reference/how-it-plans.md",
     "docs/reference/doctor.md": "docs/zh/reference/doctor.md",
+    "docs/reference/upgrade.md": "docs/zh/reference/upgrade.md",
     "docs/reference/gateway.md": "docs/zh/reference/gateway.md",
     "docs/reference/clients.md": "docs/zh/reference/clients.md",
     "docs/reference/models.md": "docs/zh/reference/models.md",

@@ -90,7 +90,7 @@ CASES = [
     (("--help",), frozenset(), 2),
     *(((name, "--help"), HELP, 13) for name in COMMANDS),
     (("plan", "--no-such-option"), UNKNOWN_OPTION, 12),
-    (("completion", "bash"), PARSED, 28),
+    (("completion", "bash"), PARSED, 30),
     (("detect", "--json"), MACHINE | COMPRESSION, 66),
     (("detect",), MACHINE | COMPRESSION, 68),
     (("status",), STATE, 45),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from provisioner.model.baseline import Baseline, Figure, Speed
 from provisioner.model.containers import Container, MakeCertificate, Published
 from provisioner.model.facts import (
     Accelerator,
@@ -21,6 +22,7 @@ from provisioner.model.facts import (
 )
 from provisioner.model.learned import Kind, Reading, Reckoned
 from provisioner.model.outcome import (
+    Benched,
     BesideStatus,
     Checked,
     Outcome,
@@ -59,6 +61,7 @@ from provisioner.model.release import (
     Step,
     TakeFile,
 )
+from provisioner.model.upgrading import Difference, Upgraded
 
 GIB = 2**30
 STATE = "/var/lib/provision"
@@ -328,7 +331,29 @@ LEARNED = (
     Reading(PART, 318 << 20, 3),
     Reading(Reckoned("host", replace(PART.kind, device="host", component="cache"), 1 << 20, 1 << 20), None, 0),
 )
-STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),), learned=LEARNED)
+SPEED = Speed(
+    tokens_per_second=Figure(41.5, 40.0, 43.0, 44.0, 5),
+    total_tokens_per_second=Figure(160.2, 155.0, 166.0, 170.0, 3),
+    first_token_seconds=Figure(0.21, 0.2, 0.24, 0.19, 5),
+    first_token_p95_seconds=0.3,
+    concurrency=4,
+    seconds=8.4,
+)
+BASELINE = Baseline(DIGEST, MODEL.id, "llamacpp", 1_780_000_000, quick=True, speed=SPEED)
+BENCHED = Benched(PLAN, BASELINE)
+UPGRADED = Upgraded(
+    OUTCOME,
+    "77" * 32,
+    (Difference("llm: --threads", "4", "8"), Difference("llm: image", "", "ghcr.io/engine@sha256:" + "1" * 64)),
+    before=replace(
+        BASELINE, release="77" * 32, speed=replace(SPEED, tokens_per_second=Figure(39.0, 38.0, 40.0, 41.0, 5))
+    ),
+    after=BASELINE,
+    tolerance=0.1,
+)
+NOT_UPGRADED = Upgraded(UNCHANGED, DIGEST)
+
+STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),), learned=LEARNED, speed=BASELINE)
 BROKEN = Status(
     DIGEST,
     PLAN,

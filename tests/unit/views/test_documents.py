@@ -42,6 +42,9 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "models": lambda: models.list_document(Holdings((HELD,), (WEIGHTS,), 17, samples.DIGEST)),
     "model": lambda: models.moved_document(Moved("remove", (HELD,), changed=True, freed_bytes=4096)),
     "verified": lambda: models.verified_document(Verified((HELD,), 1, 4, (Damage("tiny", WEIGHTS, ""),))),
+    "bench": lambda: documents.bench_document(samples.BENCHED),
+    "upgrade": lambda: documents.upgrade_document(samples.UPGRADED),
+    "upgrade nothing": lambda: documents.upgrade_document(samples.NOT_UPGRADED),
     "rollback": lambda: documents.rollback_document(samples.BACK),
 }
 
@@ -94,6 +97,8 @@ def test_health_is_every_service_running() -> None:
         (("model", "add", "qwen3-8b"), 2),
         (("logs",), 3),
         (("rollback",), 3),
+        (("bench",), 3),
+        (("upgrade", "--profile", "demo"), 3),
         (("down",), 0),
         (("up", "--profile", "no-such-profile"), 2),
         (("logs", "--follow"), 2),

@@ -15,6 +15,7 @@ from provisioner.views.layout import Look, bare, columns
 from provisioner.views.machine import machine_view
 from provisioner.views.outcome import key_view, outcome_view, pace, removed_view, rendered_view, rollback_view
 from provisioner.views.plan import plan_view, preview
+from provisioner.views.speed import bench_view, upgrade_view
 from provisioner.views.status import check_view, history_view, status_view
 from tests.unit.views import samples
 
@@ -50,6 +51,9 @@ VIEWS: dict[str, Callable[[Look], str]] = {
     "key": lambda look: key_view("0123abcd", samples.SERVICE.key_file, look),
     "render": lambda look: rendered_view(samples.PLANNED, "/tmp/release", ("plan.json", "units/llm.json"), look),
     "down": lambda look: removed_view(samples.REMOVED, look),
+    "bench": lambda look: bench_view(samples.BENCHED, look),
+    "upgrade": lambda look: upgrade_view(samples.UPGRADED, look, 31.0),
+    "upgrade-nothing-to-do": lambda look: upgrade_view(samples.NOT_UPGRADED, look, 0.7),
     "rollback": lambda look: rollback_view(samples.BACK, look),
     "status": lambda look: status_view(samples.STATUS, look),
     "status-docker": lambda look: status_view(samples.CONTAINED_STATUS, look),

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from provisioner.errors import Refused
+from provisioner.model.baseline import Baseline, Figure, Speed
 from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
 from provisioner.model.record import replace
@@ -166,6 +168,42 @@ def test_a_migration_that_is_killed_leaves_the_old_tables_or_the_new(tmp_path: P
     with stores.locked(str(tmp_path), "up") as store:
         store.remember_residuals((Residual(KIND, 1, 1),))
         assert len(store.residuals()) == 1
+
+
+SPEED = Speed(
+    Figure(40.0, 39.0, 41.0, 42.0, 5), Figure(160.0, 150.0, 170.0, 171.0, 3), Figure(0.2, 0.1, 0.3, 0.1, 5), 0.4, 4, 8.5
+)
+BASELINE = Baseline("d1", "qwen3-8b", "vllm", 1_780_000_000, quick=True, speed=SPEED)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_state_from_before_speed_was_measured_is_read_as_it_is_and_keeps_the_next_figures(
+    tmp_path: Path, version: int
+) -> None:
+    older_state(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        added = "".join(stores.ADDED[since] for since in range(2, version + 1))
+        database.executescript(f"{added} PRAGMA user_version = {version};")
+    with stores.reading(str(tmp_path)) as store:
+        assert (store.current(), store.baseline("d1", "qwen3-8b", "vllm")) == ("d1", None)
+    with stores.locked(str(tmp_path), "bench") as store:
+        store.remember_baseline(BASELINE)
+        store.remember_residuals((Residual(KIND, 1, 1),))
+    with stores.reading(str(tmp_path)) as store:
+        assert (store.current(), store.baseline("d1", "qwen3-8b", "vllm")) == ("d1", BASELINE)
+
+
+def test_a_baseline_is_of_one_release_its_model_and_its_engine_and_the_newest_counts(tmp_path: Path) -> None:
+    with stores.locked(str(tmp_path), "bench") as store:
+        store.remember_baseline(replace(BASELINE, release="d2"))
+        for moment in range(stores.KEPT_BASELINES + 3):
+            store.remember_baseline(replace(BASELINE, measured_unix=moment))
+        assert store.baseline("d1", "qwen3-8b", "sglang") is None
+        assert store.baseline("d1", "other", "vllm") is None
+        assert store.baseline("d1", "qwen3-8b", "vllm") == replace(BASELINE, measured_unix=stores.KEPT_BASELINES + 2)
+        assert store.baseline("d2", "qwen3-8b", "vllm")
+        rows = store.database.execute("SELECT count(*) FROM baselines WHERE release = 'd1'").fetchone()
+    assert rows == (stores.KEPT_BASELINES,)
 
 
 def test_of_each_kind_the_newest_residuals_stay(tmp_path: Path) -> None:

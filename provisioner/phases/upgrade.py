@@ -1,0 +1,117 @@
+"""One release gives way to another that is no slower; people's data and the figures of the old one are kept before."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from provisioner import catalog
+from provisioner.errors import RunFailed, UserError
+from provisioner.model.baseline import Baseline
+from provisioner.model.facts import HostFacts
+from provisioner.model.plan import Finding, Plan
+from provisioner.model.plugins import Place, Target
+from provisioner.model.record import dataclass, replace
+from provisioner.model.release import Release, RestoreSnapshot, Standing, TakeSnapshot
+from provisioner.model.upgrading import Terms
+from provisioner.phases import snapshots
+from provisioner.phases.bench import bench
+from provisioner.phases.enforce import Change, Proved, Return, enforce
+from provisioner.phases.run import Run
+from provisioner.phases.survey import load_plan
+from provisioner.planning.measuring import TOLERANCE, slower
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From the release that stands to the next one, in one run."""
+
+    run: Run
+    release: Release
+    plan: Plan
+    facts: HostFacts
+    standing: Standing
+    targets: Mapping[str, Target]
+    place: Place
+    terms: Terms
+    left: str
+    """The digest of the release in force."""
+
+
+def tolerance_of(terms: Terms, plan: Plan) -> float:
+    """As the operator says, or the profile."""
+    if terms.tolerance is not None:
+        return terms.tolerance
+    books = catalog.load_catalog()
+    return books.profile(plan.profile).tolerance if plan.profile in books.profiles else TOLERANCE
+
+
+def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
+    """The new release in force, and what was measured before and after; or the old one, and an error that says so."""
+    try:
+        before, notes = _before(step)
+        step.run.do(snapshots.takes(step.standing, step.place.snapshot(step.left), step.run.store, step.place))
+    except BaseException as error:
+        with suppress(UserError, OSError):  # A journal that cannot be written must not hide why.
+            step.run.close("failed" if isinstance(error, Exception) else "interrupted")
+        raise
+    judge = Judge(step, before)
+    change = Change(
+        step.run, step.release, step.plan, step.facts, step.standing, step.targets, step.place,
+        also=lambda: (*notes, *judge.findings()), data_back=lambda now: _data_back(step, now),
+    )  # fmt: skip
+    return enforce(change), before, judge.after
+
+
+def _before(step: Step) -> tuple[Baseline | None, tuple[Finding, ...]]:
+    """What the release in force does, measured now where it never was; one that does not answer is upgraded all the same."""
+    plan = load_plan(step.place, step.left)
+    known = step.run.store.baseline(step.left, plan.model.id if plan.model else "", plan.engine or "")
+    if known is not None:
+        return known, ()
+    try:
+        found = bench(plan, step.left, step.run.progress, quick=True)
+    except RunFailed as error:
+        message = f"how fast the release before was is not known ({error.message}): nothing is compared"
+        return None, (Finding("baseline", "note", message),)
+    step.run.store.remember_baseline(found)
+    return found, ()
+
+
+class Judge:
+    """Measures the new release once it is proved, and again before it is called slower: a busy moment is no regression."""
+
+    def __init__(self, step: Step, before: Baseline | None) -> None:
+        self.step = step
+        self.before = before
+        self.after: Baseline | None = None
+
+    def findings(self) -> tuple[Finding, ...]:
+        try:
+            found = self._slower() and self._slower()
+        except RunFailed as error:
+            return (Finding("bench", "error", error.message, fix=error.fix),)
+        if self.step.terms.accept_slower:
+            return tuple(replace(one, level="warning", fix="") for one in found)
+        return found
+
+    def _slower(self) -> tuple[Finding, ...]:
+        step = self.step
+        self.after = bench(step.plan, step.release.digest, step.run.progress, quick=True)
+        step.run.store.remember_baseline(self.after)
+        if self.before is None:
+            return ()
+        return slower(self.before.speed, self.after.speed, tolerance_of(step.terms, step.plan))
+
+
+def _data_back(step: Step, now: Standing) -> Return:
+    """Only where the new release changed the form of a database, which the old one may not read: else all that was written stays."""
+    names = snapshots.changed(step.place, step.left)
+    if not names:
+        return (), ""
+    folder = snapshots.aside(step.place, step.release.digest)
+    data = f"{step.place.state}/data"
+    told = f", with the data from before it; what was written meanwhile is kept in {folder}"
+    return (
+        *snapshots.stops(now, step.targets, step.place),
+        TakeSnapshot(data, names, folder),
+        RestoreSnapshot(step.place.snapshot(step.left), data, names),
+    ), told
