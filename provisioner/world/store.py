@@ -8,15 +8,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing as _closing
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from provisioner.documents import decode, encode
 from provisioner.errors import Refused, RunFailed
-from provisioner.model.baseline import Baseline, Speed
 from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
 from provisioner.model.release import HistoryEntry
 from provisioner.world import files
+
+if TYPE_CHECKING:  # Only who measures, or shows what was measured, needs them.
+    from provisioner.model.baseline import Baseline
 
 SCHEMA = 4
 FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots")
@@ -242,7 +244,7 @@ class Store:
                     (*key, KEPT_RESIDUALS),
                 )
 
-    def baseline(self, release: str, model: str, engine: str) -> Baseline | None:
+    def baseline(self, release: str, model: str, engine: str) -> "Baseline | None":
         """What was measured last of a release; None where it never was, or by a state older than the table."""
         if self._version() < 4:
             return None
@@ -253,11 +255,13 @@ class Store:
         )  # fmt: skip
         if not rows:
             return None
+        from provisioner.model.baseline import Baseline, Speed
+
         measured, quick, speed = rows[0]
         found = cast(Speed, decode(Speed, json.loads(str(speed))))
         return Baseline(release, model, engine, cast(int, measured), bool(quick), found)
 
-    def remember_baseline(self, one: Baseline) -> None:
+    def remember_baseline(self, one: "Baseline") -> None:
         """Of each release the newest stay."""
         with _mended(self.folder), self.database:
             self.database.execute(
