@@ -1,6 +1,7 @@
 """Every machine × profile × target: planned, applied and planned again, to nothing left to do."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -8,7 +9,7 @@ import pytest
 
 from provisioner import catalog
 from provisioner.model.facts import HostFacts
-from provisioner.model.plan import Plan
+from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Place, Target, Vendor
 from provisioner.model.progress import Silent
 from provisioner.model.release import Activate, LinkFile, Release, Step
@@ -76,8 +77,24 @@ def offers(plan: Plan, world: SimulatedWorld) -> tuple:  # type: ignore[type-arg
     from dataclasses import replace
 
     files = plan.model.files if plan.model else ()
-    known = ((file, world._hash(file)) for file in files if file.origin.startswith("hub:"))
-    return tuple(replace(file, sha256=sha256) for file, sha256 in known if sha256 in world.blobs)
+    single = (file for file in files if file.origin.startswith("hub:") and not file.origin.endswith("/"))
+    known = ((file, world._hash(file)) for file in single)
+    found = tuple(replace(file, sha256=sha256) for file, sha256 in known if sha256 in world.blobs)
+    return (*found, *(one for file in files if file.origin in world.listed for one in listing(file)))
+
+
+def listing(file: WeightFile) -> tuple[WeightFile, ...]:
+    """What a hub says of a repository once it was asked."""
+    sizes = {"config.json": 1000, "model.safetensors": file.size_bytes, "tokenizer.json": 5000}
+    return tuple(
+        WeightFile(name, size, sha256(f"{file.origin}{name}".encode()).hexdigest(), f"{file.origin}{name}")
+        for name, size in sizes.items()
+    )
+
+
+def ask(plan: Plan, world: SimulatedWorld) -> None:
+    """As `bring.name_offers` does, before anything is fetched."""
+    world.listed |= {file.origin for file in (plan.model.files if plan.model else ()) if file.origin.endswith("/")}
 
 
 def apply(wanted: Ground, world: SimulatedWorld) -> tuple[Step, ...]:
@@ -85,9 +102,11 @@ def apply(wanted: Ground, world: SimulatedWorld) -> tuple[Step, ...]:
 
 
 def is_whole(plan: Plan) -> bool:
-    """Whether each image and each file of the weights is known by name."""
+    """Whether each image is known by name, and the weights are published."""
     files = plan.model.files if plan.model else ()
-    return all(service.image for service in plan.services) and not any(file.origin.endswith("/") for file in files)
+    return all(service.image for service in plan.services) and not any(
+        file.origin.startswith("convert:") for file in files
+    )
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
@@ -105,6 +124,8 @@ def test_applied_and_planned_again_there_is_nothing_to_do(machine: str, profile:
         return
     for _ in range(3):
         if wanted.fetches:
+            ask(wanted.plan, world)
+            wanted = look(spec, facts, world)
             roll_out(wanted.fetches, world, Notes(), 1, (), Silent())
             wanted = look(spec, facts, world)
     assert wanted.fetches == ()

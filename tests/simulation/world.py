@@ -58,6 +58,8 @@ class SimulatedWorld:
         self.images: dict[str, str] = {}
         self.data: set[str] = set()
         self.made: set[MakeCertificate] = set()
+        self.listed: set[str] = set()
+        """Repositories that a hub was asked for."""
         self.done: list[str] = []
         self.next_pid = 100
 
@@ -96,6 +98,8 @@ class SimulatedWorld:
                 self.made.add(action)
             case PullImage(name):
                 self.images[name] = f"{name.partition('@')[0]}@sha256:{sha256(name.encode()).hexdigest()}"
+            case Download(file) if file.origin.endswith("/"):
+                raise FileNotFoundError(f"{file.origin}: nobody has listed its files")
             case MakeModel(file) | TakeFile(file) | Download(file):
                 self.blobs.add(self._hash(file))
             case LinkFile(blob, path):
