@@ -11,6 +11,7 @@ from provisioner.model.weights import Shelf
 from provisioner.planning.inventory import likeness, plan_all
 from provisioner.planning.plan import make_plan
 from tests.unit.planning.samples import CATALOG, GIB, PLACE, machine
+from tests.unit.planning.test_contained import with_docker
 
 HARDWARE = (
     "16 cores, 64 GiB", "1x RTX 4090, 16 cores, 64 GiB", "2x RTX 3090, 16 cores, 128 GiB", "4x L40S, 64 cores, 512 GiB",
@@ -48,6 +49,18 @@ def test_each_plan_is_the_one_that_the_machine_gets_by_itself(profile: str) -> N
     assert found == [make_plan(spec, facts, CATALOG, Shelf(), PLACE) for facts in everyone]
     assert {plan.hostname for plan in found} == {f"host-{number}" for number in range(60)}
     assert len({likeness(facts) for facts in everyone}) < 40
+
+
+def test_a_container_is_given_the_cards_of_its_own_machine_through_the_device_interface_too() -> None:
+    alike = [with_docker(facts, "28.2.0") for facts in hosts(60, seed=11)]
+    found = [
+        plan.services[0].grant
+        for plan in plan_all(Spec(profile="standard"), alike, CATALOG, Shelf(), PLACE)
+        if plan.services
+    ]
+    named = [grant.cdi for grant in found if grant and grant.cdi]
+    assert len(named) > len(alike) // 4
+    assert len(set(named)) == len(named)
 
 
 def test_what_is_kept_from_other_machines_changes_no_plan() -> None:
