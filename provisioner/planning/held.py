@@ -23,12 +23,13 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         ground = survey(scene.facts, engine.vendors, embedded=False)
         scene = replace(scene, ground=_without_refused(ground, engine))
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=scene.ground)
-    problem = _misplaced(scene, profile, rung)
-    if problem:
-        return replace(empty, problem=problem)
     subject = _subject(scene, profile, rung)
-    if isinstance(subject, str):
-        return replace(empty, problem=subject)
+    missing = subject if isinstance(subject, str) else ""
+    if missing and stock.is_path(profile.model):
+        return replace(empty, problem=missing)
+    problem = _misplaced(scene, profile, rung) or missing
+    if problem or isinstance(subject, str):
+        return replace(empty, problem=problem)
     if engine.one_file and len(subject.files) > 1:
         told = f"{engine.title} loads a GGUF of one file, and {subject.title} is in {len(subject.files)}"
         return replace(empty, subject=subject, problem=f"{told}; `llama-gguf-split --merge` makes one of them")

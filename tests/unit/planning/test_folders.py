@@ -9,6 +9,8 @@ from provisioner.planning.stock import Subject
 from provisioner.weights.folder import checkpoint_in
 from tests.unit.weights.checkpoints import PARAMETERS, checkpoint, write
 
+LEFT_OUT = "modeling_evil.py left out: such files can run code"
+
 
 def folder(tmp_path: Path, files: dict[str, bytes]) -> CheckpointFolder:
     return checkpoint_in(str(write(tmp_path / "Tiny MoE", files)), lambda _path: "1" * 64)
@@ -21,7 +23,7 @@ def test_a_checkpoint_is_planned_from_its_own_files(tmp_path: Path) -> None:
     assert (found.id, found.title, found.precision, found.context) == ("tiny-moe", "Tiny MoE", "bf16", 4096)
     assert (found.parameters, found.weights_bytes) == (PARAMETERS, PARAMETERS * 2)
     assert found.active_parameters < found.parameters
-    assert found.origin == "files of this machine"
+    assert found.origin == f"files of this machine; {LEFT_OUT}"
     assert from_folder("Tiny MoE", Shelf(folders=(one,))) == found
     assert from_folder(f"{one.path}/", Shelf(folders=(one,))) == found
 
@@ -37,7 +39,7 @@ def test_a_repository_says_where_it_comes_from(tmp_path: Path) -> None:
     one = replace(folder(tmp_path, checkpoint()), path="org/Tiny", source="huggingface")
     found = from_folder("org/Tiny", Shelf(folders=(one,)))
     assert isinstance(found, Subject)
-    assert found.origin == "offered by huggingface"
+    assert found.origin == f"offered by huggingface; {LEFT_OUT}"
 
 
 def test_reasons(tmp_path: Path) -> None:

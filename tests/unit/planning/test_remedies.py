@@ -201,3 +201,8 @@ def test_layers_of_a_model_without_experts_may_lie_in_host_memory_too() -> None:
     assert split.verdict == "fits"
     assert split.services[0].options["n-gpu-layers"] == str(65 - layers)
     assert "placement=split" not in str(plan("1x RTX 4090, 16 GiB", spec).cheapest_changes)
+
+
+def test_a_file_that_is_not_there_is_what_binds_whatever_the_machine_has() -> None:
+    made = plan("1x RTX 4090, 64 GiB", Spec(model="/nowhere/x.gguf"))
+    assert made.binding == "custom: /nowhere/x.gguf was not found, or it is no GGUF file"
