@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -134,3 +135,19 @@ def test_an_engine_that_is_not_there_is_not_measured(appliance: Appliance) -> No
     assert done.returncode == 1
     assert "llm does not answer while it is measured: nobody listens on the port" in done.stderr
     assert appliance.json("status", code=1)["speed"] is None
+
+
+def test_one_that_is_killed_goes_on_with_the_snapshot_from_before_it_began(appliance: Appliance) -> None:
+    first, next_one = appliance.release(), ("--concurrency", "2", "--accept-slower")
+    killed = subprocess.Popen(
+        appliance.words("upgrade", *next_one), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    page_of_the_next_release(appliance, "ALTER TABLE chat ADD COLUMN shared")()
+    killed.kill()
+    killed.wait(30)
+    upgraded = appliance.json("upgrade", *next_one)
+    assert "was cut off" in upgraded["recovered"]
+    assert appliance.release() != first
+    sql(appliance, "INSERT INTO chat VALUES ('after', 1)")
+    appliance.ok("rollback", "--with-data")
+    assert (appliance.release(), sql(appliance)) == (first, ["before"])
