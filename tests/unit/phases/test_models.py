@@ -202,7 +202,9 @@ def test_a_name_that_several_models_have(place: Place, tmp_path: Path) -> None:
 def test_a_state_of_an_older_program_is_read(place: Place, tiny: str) -> None:
     add(tiny, place)
     with locked(place.state, "test") as store:
-        store.database.executescript("DROP TABLE origins; DROP TABLE labels; DROP TABLE baselines; PRAGMA user_version = 2;")
+        store.database.executescript(
+            "DROP TABLE origins; DROP TABLE labels; DROP TABLE baselines; PRAGMA user_version = 2;"
+        )
     (model,) = models.listed(place).models
     assert (model.id, model.precision, model.files[0].origin) == ("tiny", "", "")
     assert not add(tiny, place).changed
