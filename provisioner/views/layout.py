@@ -16,7 +16,8 @@ STYLES = {
 }
 
 STATEFUL = (
-    "up", "plan", "prepare", "render", "status", "check", "doctor", "logs", "clients", "history", "rollback", "down", "key", "model",
+    "up", "plan", "prepare", "render", "upgrade", "status", "check", "bench", "doctor", "logs", "clients", "history",
+    "rollback", "down", "model", "key",
 )  # fmt: skip
 """Commands that look at a state folder."""
 
