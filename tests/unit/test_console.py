@@ -143,7 +143,8 @@ def test_counting_words() -> None:
         ("`provision down --state-dir` the state", "`provision down --state-dir` the state"),
         ("name what `provision detect --json` wrote", "name what `provision detect --json` wrote"),
         ("look at /opt/provision up there", "look at /opt/provision up there"),
-        ("provision upgrade", "provision upgrade"),
+        ("provision upgrade", "provision upgrade --state-dir /srv/a"),
+        ("provision uplink", "provision uplink"),
     ],
 )
 def test_a_command_names_the_state_folder_that_the_operator_named(text: str, told: str) -> None:
