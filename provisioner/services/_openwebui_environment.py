@@ -29,6 +29,8 @@ CLOSED = {
 OFF = {
     "ENABLE_PLUGINS": "False",
     "ENABLE_TOOLS": "False",
+    # Its own tools go with each question otherwise, and an engine that was not told how its model calls tools refuses them.
+    "DEFAULT_MODEL_PARAMS": '{"function_calling": "legacy"}',
     "ENABLE_FUNCTIONS": "False",
     "ENABLE_TOOL_SERVERS": "False",
     "ENABLE_PIP_INSTALL_FRONTMATTER_REQUIREMENTS": "False",

@@ -95,7 +95,7 @@ def whole_journey(stack: Stack, metric: str) -> None:
     assert [one["id"] for one in json.loads(outside.ask("/v1/models", stack.key)[1])["data"]] == [model]
 
     made = stack.json("key", "create", "mara")
-    assert outside.ask("/v1/chat/completions", made["secret"], question(model))[0] == 200
+    assert outside.ask("/v1/chat/completions", made["key"], question(model))[0] == 200
 
     password = Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
     with browser.page(trust_any_certificate=True) as shown:
