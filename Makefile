@@ -17,8 +17,9 @@ run: env
 	@$(BIN)/provision status
 
 # Everything that this machine can run; what is missing here is named with its reason in the summary.
+# Two at a time, since most of them wait for real components; each file stays with one of the two.
 test: env-dev
-	@$(PYTEST) $(PYTEST_ARGS); code=$$?; \
+	@$(PYTEST) --numprocesses 2 --dist loadfile $(PYTEST_ARGS); code=$$?; \
 	[ -z "$(EXIT_CODE)" ] || echo $$code >"$(EXIT_CODE)"; exit $$code
 
 # Every kill point, every failed call with every error, every example: an hour and a half, before a release.

@@ -97,6 +97,7 @@ def test_the_exporter_tells_of_the_host() -> None:
         assert b"node_memory_MemTotal_bytes " in answer(f"{address}/metrics")
 
 
+@pytest.mark.thorough
 @pytest.mark.needs("ollama")
 def test_ollama_tells_the_version_that_was_built() -> None:
     with started(images.image("ollama"), 11434) as address:
@@ -118,6 +119,7 @@ def test_an_image_is_pulled_by_its_digest() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.needs("image-vllm", "vllm")
 def test_vllm_serves_a_model(engine: Engine) -> None:
     options = (*seen(engine.model("gqa")), *OFFLINE, "--shm-size=256m", "--env=VLLM_CPU_KVCACHE_SPACE=1")
@@ -137,6 +139,7 @@ def test_transformers_serves_a_model(engine: Engine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.needs("openwebui")
 def test_the_chat_page_is_up() -> None:
     options = (

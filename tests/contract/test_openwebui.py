@@ -18,7 +18,12 @@ from tests.contract import composed
 from tests.e2e import browser
 from tools import pyimages
 
-pytestmark = [pytest.mark.needs("openwebui", "llamacpp", "compose"), pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.needs("openwebui", "llamacpp", "compose"),
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+]
 
 PASSWORD = "of-the-first-administrator"
 SECONDS = 400

@@ -159,7 +159,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.needs("vllm", "image-vllm")
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.thorough), 2])
 def test_vllm(tmp_path: Path, brought_up: list[Stack], checkpoint: str, ranks: int) -> None:
     words = ("--model", checkpoint, "--engine", "vllm", "--context", "512", "--concurrency", "2")
     settings = {

@@ -15,7 +15,7 @@ from tests.e2e.conftest import Installation
 from tests.e2e.containers import PROJECT, SYSTEMD, Container, started, wait_for_systemd
 from tools import docker, machines
 
-pytestmark = [pytest.mark.needs("lab-host", "index"), pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.thorough, pytest.mark.needs("lab-host", "index"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 PORT, SSH = 8443, 2222
 """SSH stands for every port that is not named: whoever holds a session there keeps it, and gets another."""
