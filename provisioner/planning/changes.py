@@ -47,7 +47,8 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _more_memory(scene, attempt),
         more_cards(scene, attempt),
     )
-    return tuple(change for changes in asked for change in changes)[:AT_MOST]
+    found = tuple(change for changes in asked for change in changes)[:AT_MOST]
+    return found or tuple(_two_at_once(scene, attempt))
 
 
 def _fits(scene: Scene) -> bool:
@@ -197,6 +198,38 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
                 ("--precision", precision),
             )
             return
+
+
+def _two_at_once(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+    """Where no single change is enough: the precision that leaves the longest context, if need be for one request at a time."""
+    for requests in (None, 1):
+        wished = _wishing(scene, concurrency=requests or scene.wish.concurrency)
+        lengths = [(_longest(_wishing(wished, precision=name), attempt), name) for name in _precisions(scene, attempt)]
+        # Of several alike the first, which has the most bytes.
+        largest, precision = max(lengths, key=lambda pair: pair[0], default=(0, ""))
+        if largest:
+            alone = ("--concurrency", "1") if requests else ()
+            told = f"{precision} instead of {attempt.rung.precision}, and {largest} tokens instead of {attempt.rung.context}"
+            flags = ("--precision", precision, "--context", str(largest), *alone)
+            yield Change(f"{told}{', one at a time' if alone else ''}", "no single change is enough", flags)
+            return
+
+
+def _longest(scene: Scene, attempt: Attempt) -> int:
+    """The longest context that fits, up to that which was wanted."""
+    steps = attempt.rung.context // CONTEXT_STEP
+    return _largest(steps, lambda count: _fits(_with_context(scene, count * CONTEXT_STEP))) * CONTEXT_STEP
+
+
+def _precisions(scene: Scene, attempt: Attempt) -> list[str]:
+    """Those that there are of the model, the one that was tried apart, the largest first."""
+    if is_path(attempt.profile.model):
+        return []
+    entry = scene.catalog.model(attempt.profile.model)
+    known = {offer.precision: offer.bytes for offer in entry.gguf}
+    if not scene.wish.gguf:
+        known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
+    return [name for name, _ in sorted(known.items(), key=lambda pair: -pair[1]) if name != attempt.rung.precision]
 
 
 def _any_engine(scene: Scene) -> Iterator[Change]:

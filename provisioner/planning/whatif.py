@@ -60,6 +60,8 @@ def _without(facts: HostFacts, what: str, catalog: Catalog) -> HostFacts:
         left = tuple(card for card in found if str(card.index) != index)
         if len(left) < len(found):
             return replace(facts, accelerators={**facts.accelerators, vendor: _linked_among(left)})
+    if colon and index.isdecimal():
+        raise BadInput(f"--what-if: `{what[:40]}` is not on this machine", fix=_devices(facts))
     for entry, count in hear(Said(), what, catalog).cards:
         there = facts.accelerators.get(entry.vendor, ())
         cards = () if isinstance(there, Unknown) else there
@@ -69,6 +71,16 @@ def _without(facts: HostFacts, what: str, catalog: Catalog) -> HostFacts:
             left = tuple(card for card in cards if card.index not in gone)
             return replace(facts, accelerators={**facts.accelerators, entry.vendor: _linked_among(left)})
     raise BadInput(f"--what-if: `-{what[:40]}` is not on this machine", fix="`provision detect` lists what is there")
+
+
+def _devices(facts: HostFacts) -> str:
+    """What there is instead."""
+    known = [
+        f"`without {vendor}:{card.index}`"
+        for vendor, cards in facts.accelerators.items() if not isinstance(cards, Unknown)
+        for card in cards
+    ]  # fmt: skip
+    return f"one of {', '.join(known)}" if known else "`provision detect` lists what is there"
 
 
 def without_processes(facts: HostFacts, pids: set[int]) -> HostFacts:

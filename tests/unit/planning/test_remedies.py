@@ -206,3 +206,19 @@ def test_layers_of_a_model_without_experts_may_lie_in_host_memory_too() -> None:
 def test_a_file_that_is_not_there_is_what_binds_whatever_the_machine_has() -> None:
     made = plan("1x RTX 4090, 64 GiB", Spec(model="/nowhere/x.gguf"))
     assert made.binding == "custom: /nowhere/x.gguf was not found, or it is no GGUF file"
+
+
+def test_where_no_single_change_is_enough_two_are_named_that_fit_together() -> None:
+    facts = machine("4x RTX 4090, 64 cores, 256 GiB")
+    (change,) = plan(facts, Spec(model="qwen2.5-72b", precision="bf16", context=65536)).cheapest_changes
+    said = dict(zip(change.flags[::2], change.flags[1::2], strict=True))
+    assert set(said) == {"--precision", "--context"}
+    changed = Spec(model="qwen2.5-72b", precision=said["--precision"], context=int(said["--context"]))
+    assert plan(facts, changed).verdict == "fits"
+    assert plan(facts, replace(changed, context=65536)).verdict == "refused"
+
+
+def test_a_device_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(BadInput, match="`nvidia:9` is not on this machine") as refused:
+        what_if(machine("2x RTX 4090, 64 GiB"), "without nvidia:9", CATALOG)
+    assert refused.value.fix == "one of `without nvidia:0`, `without nvidia:1`"
