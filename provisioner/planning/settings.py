@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from provisioner.catalog import find, plugin_names, unknown
+from provisioner.catalog import find, nearest, plugin_names, unknown
 from provisioner.errors import BadInput
 from provisioner.model.plugins import Companion, Engine
 from provisioner.model.record import dataclass, field
@@ -152,7 +152,8 @@ def _sorted_out(
         elif word in places or word.endswith(".image"):
             beside[word] = _of_companion(word, value.strip())
         else:
-            raise unknown("setting", key, (*KEYS, *flags, *places))
+            ours = (*KEYS, *flags)
+            raise unknown("setting", key, ours if nearest(key, ours) else (*ours, *places))
     return known, options, beside
 
 

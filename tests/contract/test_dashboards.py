@@ -161,6 +161,10 @@ def test_what_was_reckoned_is_of_each_engine(stack: Stack, running: composed.Run
         time.sleep(0.5)
 
 
+OF_THIS_MACHINE = {"DiskFull", "DiskFills", "HostMemoryLow"}
+"""What may well be true of whatever runs the tests."""
+
+
 def test_an_engine_that_is_stopped_is_told(stack: Stack, running: composed.Running) -> None:
     """The last of these tests: the engine does not come back."""
     running.compose("stop", "--timeout", "1", "llm")
@@ -169,7 +173,7 @@ def test_an_engine_that_is_stopped_is_told(stack: Stack, running: composed.Runni
         assert time.monotonic() < until
         time.sleep(0.5)
     pending = {rule["name"] for group in ask(stack, "rules")["groups"] for rule in group["rules"] if rule.get("alerts")}
-    assert pending <= {"EngineDown"}
+    assert pending - OF_THIS_MACHINE <= {"EngineDown"}
 
 
 def test_the_gateway_says_what_is_recorded_of_it() -> None:

@@ -95,7 +95,8 @@ WORDS = [
     (("--profile",), 2, ("`--profile` needs a value",)),
     (("--engine", "vlm"), 2, ("unknown engine `vlm`", "did you mean `vllm`?")),
     (("--target", "sytemd"), 2, ("unknown target `sytemd`", "did you mean `systemd`?")),
-    (("--precision", "q4km"), 3, ("no GGUF of provision demo as q4km is known (known: f16)", "--precision f16")),
+    (("--precision", "q4km"), 2, ("unknown precision `q4km`", "did you mean `q4_k_m`")),
+    (("--precision", "q4_k_m"), 3, ("no GGUF of provision demo as q4_k_m is known (known: f16)", "--precision f16")),
     (("--model", "qwen3-8bb"), 2, ("unknown model `qwen3-8bb`", "did you mean `qwen3-8b`")),
     (("--set", "prot=8001"), 2, ("unknown setting `prot`", "did you mean `port`?")),
     (("--set", "engine.thread=3"), 2, ("unknown setting `engine.thread`", "`engine.threads`")),
@@ -357,7 +358,7 @@ def test_a_database_of_a_newer_version(appliance: Appliance) -> None:
     before = snapshot(appliance)
     for verb in ("status", "history", "check", "plan", "up", "down", "rollback"):
         fix = told(
-            appliance.run(verb, "--json"), 3, "written by a newer version of provision (state 9, this one knows 2)"
+            appliance.run(verb, "--json"), 3, "written by a newer version of provision (state 9, this one knows 4)"
         )
         assert "upgrade provision" in fix
     assert snapshot(appliance) == before

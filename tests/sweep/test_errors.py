@@ -16,7 +16,7 @@ from tests.thorough import THOROUGH, share
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
 WORKERS = os.cpu_count() or 2
 ERRORS = ("EIO", "ENOSPC", "EINTR")
-PARTS = 4
+PARTS = 8
 """Of so many calls one is made to fail, unless the run is thorough."""
 ENDS_AT_ONCE = ("up", "rollback")
 """These verbs leave the old state or the new one even when they fail; `down` says where it stopped and is run again."""

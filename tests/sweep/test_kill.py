@@ -15,7 +15,7 @@ from tests.thorough import share
 
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
 WORKERS = os.cpu_count() or 2
-PARTS = 3
+PARTS = 5
 """Of so many points one is struck, unless the run is thorough."""
 FOUND: dict[str, int] = {}
 """How many points each scenario had; the last test adds them up."""

@@ -12,7 +12,7 @@ from tests.sweep.slot import Slot
 from tests.thorough import share
 
 pytestmark = [pytest.mark.sweep, pytest.mark.e2e, pytest.mark.needs("strace", "embedded"), pytest.mark.timeout(1800)]
-PARTS = 3
+PARTS = 5
 """Of so many moments one is cut at, unless the run is thorough."""
 NO_SYNC = "fsync,fdatasync:retval=0"
 
