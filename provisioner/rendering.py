@@ -13,6 +13,9 @@ from provisioner.model.release import Release, ReleaseFile
 HERE = "@RELEASE@"
 """Stands in rendered files for the release's own folder, whose name is the digest of these very files."""
 
+UNNAMED = "to-be-named"
+"""Stands for the digest of a release that is not rendered."""
+
 PLAN = "plan.json"
 UNITS = "systemd/"
 """Files in this folder are read by systemd, which gives `%`, `$`, quotes and backslashes a meaning."""
@@ -31,6 +34,15 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
     weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(
         digest=digest, target=target.name, files=files, services=plan.services, weights=weights,
+        secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes,
+    )  # fmt: skip
+
+
+def outlined(plan: Plan, target: Target, place: Place) -> Release:
+    """The same without its files, for a machine that is not this one: what its images are pinned to, and so its name, is not known here."""
+    weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
+    return Release(
+        digest=UNNAMED, target=target.name, files=(), services=plan.services, weights=weights,
         secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Standing
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.phases.prepare import Ground, beside_engines, checked, facts_here, ground
+from provisioner.phases.prepare import CONTAINERS, Ground, beside_engines, checked, facts_here, ground
 from provisioner.planning.plan import make_plan
 
 NOTHING_STANDS = Standing(None, (), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), ())
@@ -30,7 +30,8 @@ def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | Non
         facts = what_if(facts, changed, books)
     plan = make_plan(spec, facts, books, there.shelf, place, learned=there.learned)
     plan = beside_engines(plan, spec, place, rendered=False)
-    return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place)
+    rendered = plan.target != CONTAINERS
+    return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place, rendered=rendered)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
 from provisioner.planning.plan import make_plan
-from provisioner.rendering import render
+from provisioner.rendering import outlined, render
 
 if TYPE_CHECKING:  # A plan for another machine shall not pay for looking at this one.
     from provisioner.phases.run import Run
@@ -98,7 +98,9 @@ def _named_folder(plan: Plan, spec: Spec) -> Plan:
     return replace(plan, findings=(*plan.findings, Finding("weights-folder", "error", what, fix=fix)))
 
 
-def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ...], place: Place) -> Ground:
+def ground(
+    plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ...], place: Place, *, rendered: bool = True
+) -> Ground:
     """The effects between what stands and a plan; none where the plan is refused."""
     if plan.verdict != "fits" or plan.model is None:
         return Ground(facts, plan, standing, None, (), (), ())
@@ -110,7 +112,7 @@ def ground(plan: Plan, facts: HostFacts, standing: Standing, good: tuple[str, ..
     missing = diff.pulls(plan, standing.images) if images else ()
     fetches = (*diff.fetches(files, urls_of(files), standing, place), *missing)
     plan = diff.with_images(plan, standing.images) if images else plan
-    release = render(plan, targets[plan.target or ""], place)
+    release = (render if rendered else outlined)(plan, targets[plan.target or ""], place)
     puts = diff.puts(standing, release, targets, place)
     return Ground(facts, plan, standing, release, fetches, puts, diff.settles(standing, release, good, place))
 

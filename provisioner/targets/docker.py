@@ -214,7 +214,8 @@ def replace(standing: Standing, release: Release | None, place: Place) -> tuple[
 
 
 def _stands(ours: tuple[Running, ...], release: Release) -> bool:
-    return {one.service: one.part for one in ours if one.state == "running"} == parts_of(release)
+    wanted = parts_of(release)
+    return bool(wanted) and {one.service: one.part for one in ours if one.state == "running"} == wanted
 
 
 def parts_of(release: Release) -> dict[str, str]:
