@@ -132,8 +132,9 @@ def flags_of(engine: str) -> set[str]:
 
 
 def settings_of_services() -> set[str]:
+    """What is set of a service by its name, and the name alone, by which it is left out."""
     services = cast(Mapping[str, Companion], scan("provisioner.services", "SERVICE"))
-    return {f"{one.name}.{key}" for one in services.values() for key in one.settings}
+    return {word for one in services.values() for word in (one.name, *(f"{one.name}.{key}" for key in one.settings))}
 
 
 def first_cells(page: Path, heading: str) -> set[str]:
