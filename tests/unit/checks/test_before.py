@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from provisioner.catalog import scan
-from provisioner.model.facts import Accelerator, Filesystem, HostFacts, PciDevice, Unknown
+from provisioner.model.facts import Accelerator, ContainerEngine, Filesystem, HostFacts, PciDevice, Unknown
 from provisioner.model.plan import Finding, WeightFile
 from provisioner.model.plugins import Check, ServiceManager, View
 from provisioner.model.record import fields, replace
@@ -260,3 +260,29 @@ def test_copies_of_a_model_share_what_it_needs_of_the_host() -> None:
     assert [one.fix for one in findings("memory_free", held)] == [
         f"`--set memory_max_bytes={6 * GIB}` or more, or leave it out"
     ] * 2
+
+
+DOCKER = ContainerEngine("28.5.1", "1.51", ("runc",), rootless=False, cgroup_driver="systemd", storage_driver="overlay2", root="/var/lib/docker")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "fix"),
+    [
+        (None, "no Docker Engine runs here", "provision prepare"),
+        (Unknown("/var/run/docker.sock: Permission denied"), "cannot be asked: /var/run/docker.sock", "group `docker`"),
+        (replace(DOCKER, rootless=True), "runs without root", "--target process"),
+        (replace(DOCKER, version="19.03.15", api_version="1.40"), "19.03.15 is too old", "provision prepare"),
+    ],
+)
+def test_a_container_engine_that_would_not_do(engine: ContainerEngine | Unknown | None, words: str, fix: str) -> None:
+    facts = sound()
+    facts = replace(facts, software=replace(facts.software, docker=engine))
+    (found,) = findings("docker_ready", view(facts, Spec(profile="lite", target="docker")))
+    assert (found.level, words in found.message, fix in found.fix) == ("error", True, True), found
+    assert findings("docker_ready", view(facts)) == []
+
+
+def test_a_container_engine_that_will_do_or_was_not_told_of() -> None:
+    for engine in (DOCKER, Unknown("not stated in the description of the machine")):
+        facts = replace(sound(), software=replace(sound().software, docker=engine))
+        assert findings("docker_ready", view(facts, Spec(profile="lite", target="docker"))) == []
