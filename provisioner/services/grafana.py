@@ -2,10 +2,10 @@
 
 import json
 
-from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
 from provisioner.services import _dashboards
+from provisioner.services._shared import as_yaml, port_of
 
 NAME = "grafana"
 
@@ -70,17 +70,14 @@ def containers(stack: Stack) -> tuple[Container, ...]:
 
 
 def port(stack: Stack) -> int:
-    said = stack.settings.get(f"{NAME}.port", PORT)
-    if not (said.isdecimal() and 0 < int(said) < 65536):
-        raise BadInput(f"{NAME}.port: {said!r} is no port", fix=f"--set {NAME}.port={PORT}")
-    return int(said)
+    return port_of(stack, NAME, PORT)
 
 
 def files(stack: Stack) -> tuple[ReleaseFile, ...]:
     shown = _dashboards.dashboards(stack)
     return (
-        ReleaseFile(f"{NAME}/datasources/prometheus.yml", _yaml(_source())),
-        ReleaseFile(f"{NAME}/dashboards/provision.yml", _yaml(_provider())),
+        ReleaseFile(f"{NAME}/datasources/prometheus.yml", as_yaml(_source())),
+        ReleaseFile(f"{NAME}/dashboards/provision.yml", as_yaml(_provider())),
         *(ReleaseFile(f"{NAME}/shown/{name}.json", json.dumps(one, indent=1)) for name, one in shown.items()),
     )
 
@@ -100,12 +97,6 @@ def _provider() -> dict[str, object]:
         "options": {"path": DASHBOARDS},
     }  # fmt: skip
     return {"apiVersion": 1, "providers": [provider]}
-
-
-def _yaml(document: dict[str, object]) -> str:
-    import yaml  # Only who renders containers needs it.
-
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def questions(stack: Stack) -> tuple[Question, ...]:

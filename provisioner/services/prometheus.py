@@ -1,10 +1,10 @@
 """Prometheus: asks engines, gateway, host and cards how they are, keeps the answers, and calls when something is wrong."""
 
-from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
 from provisioner.services import _engine_metrics, _rules, exporters, gateway
 from provisioner.services._gpu_metrics import GPUS
+from provisioner.services._shared import as_yaml, port_of
 
 NAME = "prometheus"
 
@@ -51,23 +51,14 @@ def containers(stack: Stack) -> tuple[Container, ...]:
 
 
 def port(stack: Stack) -> int:
-    said = stack.settings.get(f"{NAME}.port", PORT)
-    if not (said.isdecimal() and 0 < int(said) < 65536):
-        raise BadInput(f"{NAME}.port: {said!r} is no port", fix=f"--set {NAME}.port={PORT}")
-    return int(said)
+    return port_of(stack, NAME, PORT)
 
 
 def files(stack: Stack) -> tuple[ReleaseFile, ...]:
     return (
-        ReleaseFile(f"{NAME}/prometheus.yml", _yaml(configuration(stack))),
-        ReleaseFile(f"{NAME}/rules.yml", _yaml(_rules.groups(stack))),
+        ReleaseFile(f"{NAME}/prometheus.yml", as_yaml(configuration(stack))),
+        ReleaseFile(f"{NAME}/rules.yml", as_yaml(_rules.groups(stack))),
     )
-
-
-def _yaml(document: dict[str, object]) -> str:
-    import yaml  # Only who renders containers needs it.
-
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def configuration(stack: Stack) -> dict[str, object]:
