@@ -18,13 +18,21 @@ ANSWER = ".chat-assistant"
 """The answer's own text; what stands around it (name, time, buttons) is not in it."""
 STOP = "button[aria-label=Stop]"
 """Open WebUI shows it as long as an answer grows."""
+WATCH = """([answer, before]) => {
+    window.growth = {states: 0, length: 0};
+    new MutationObserver(() => {
+        const length = document.querySelectorAll(answer)[before]?.innerText.trim().length ?? 0;
+        if (length > window.growth.length) Object.assign(window.growth, {states: window.growth.states + 1, length});
+    }).observe(document.body, {childList: true, characterData: true, subtree: true});
+}"""
+"""The page counts itself: asked from outside, on a machine that is busy, a whole answer can pass between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     text: str
     states: int
-    """How often the text was seen to be longer than before: 1 for one that came in one piece."""
+    """How often the page showed a longer text than before: 1 for one that came in one piece."""
 
 
 @contextmanager
@@ -82,6 +90,7 @@ def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> A
     A model that speaks gibberish has no reason to end before its context does.
     """
     before = shown.locator(ANSWER).count()
+    shown.evaluate(WATCH, [ANSWER, before])
     shown.click("#chat-input")
     shown.keyboard.type(question)
     shown.keyboard.press("Enter")
@@ -93,10 +102,8 @@ def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> A
             raise AssertionError(
                 f"after {patience:.0f} s the answer is {text!r}: {shown.locator('main').inner_text()!r}"
             )
-        seen = answer.inner_text().strip()
-        states += len(seen) > len(text)
-        text = seen
+        text, states = answer.inner_text().strip(), shown.evaluate("() => window.growth.states")
     if shown.locator(STOP).count():
         shown.click(STOP)
         shown.locator(STOP).wait_for(state="hidden")
-    return Answer(answer.inner_text().strip(), states)
+    return Answer(answer.inner_text().strip(), shown.evaluate("() => window.growth.states"))
