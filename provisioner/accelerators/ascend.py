@@ -222,5 +222,6 @@ VENDOR = Vendor(
     visible_devices="ASCEND_RT_VISIBLE_DEVICES",
     pci_classes=("12",),
     nodes=("davinci",),
+    interface_variables=("HCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME"),
     grant=grant,
 )

@@ -23,6 +23,9 @@ def unsupported(load: Load, title: str) -> Iterator[str]:
 
 
 def _card(load: Load, title: str) -> Iterator[str]:
+    build = constant(load, "built") if "built" in load.constants else None
+    if build is not None and not build.value:
+        yield f"{title} {load.version} is not built for {load.card.name} ({build.source})"
     have = capability(load.card.architecture)
     row = constant(load, "first_capability")
     if have is not None and have < row.value:
@@ -43,7 +46,8 @@ def _precision(load: Load) -> Iterator[str]:
             f"{have / 10:.1f}; {instead(load.precision)}"
         )
     elif have is None and row.value < 0:
-        yield f"{load.card.name} has no kernels for {load.precision}; {instead(load.precision)}"
+        other = instead(load.precision) if load.precision in (*NARROW_FLOATS, "bf16") else "take int8 or 16 bits"
+        yield f"{load.card.name} has no kernels for {load.precision}; {other}"
 
 
 def _cache(load: Load) -> Iterator[str]:

@@ -99,6 +99,10 @@ class Checkpoint:
     """True for the sum of real file sizes, False for a figure that was published rounded or was computed."""
     group: int = 0
     """Values that share one scale, in a quantization by groups; 0 for none."""
+    vendors: tuple[str, ...] = ()
+    """Whose cards it was converted for, where others do not load it."""
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """By engine what it is told that the files are (`--quantization`), where it does not read it from them."""
     verified: bool = True
 
 
@@ -137,11 +141,18 @@ class ModelEntry:
     ollama: OllamaOffer | None = None
     notes: tuple[str, ...] = ()
 
-    def checkpoint(self, precision: str) -> Checkpoint | None:
-        return next((one for one in self.checkpoints if one.precision == precision), None)
+    def checkpoint(self, precision: str, makers: frozenset[str] | None = None) -> Checkpoint | None:
+        """The one for cards of these makers alone before the one for all cards; any where nobody says whose cards they are."""
+        found = [one for one in self.checkpoints if one.precision == precision and _loads(one, makers)]
+        return min(found, key=lambda one: bool(one.vendors) == (makers is None), default=None)
 
     def offer(self, precision: str) -> GgufOffer | None:
         return next((offer for offer in self.gguf if offer.precision == precision), None)
+
+
+def _loads(checkpoint: Checkpoint, makers: frozenset[str] | None) -> bool:
+    """Whether cards of all of these makers load it; processors, which are nobody's cards, load no conversion for one maker."""
+    return makers is None or not checkpoint.vendors or (bool(makers) and makers <= set(checkpoint.vendors))
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Image:
     """The kernel driver that the libraries in it ask for; empty where any will do."""
     least_capability: str = ""
     """The oldest compute capability that its libraries have code for, as `7.5`; empty where any will do."""
+    architectures: tuple[str, ...] = ()
+    """The maker's own words for the cards that it is for; empty where it is for all."""
     since: str = ""
     before: str = ""
     """Versions of the engine that it is built of; the second is the first one that it no longer is."""

@@ -35,6 +35,8 @@ class Vendor:
     """How the names of its devices in /dev begin, where a container shows no bus."""
     system: str = ""
     """The operating system that all its devices come with, where no bus shows them."""
+    interface_variables: tuple[str, ...] = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
+    """How libraries for ranks of several nodes are told their interface: NCCL's, unless the maker has one of its own."""
     grant: Callable[[tuple[Accelerator, ...]], Grant] | None = None
     """What a container needs to use these of its devices; None where the maker says no way."""
 

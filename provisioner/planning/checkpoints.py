@@ -174,9 +174,9 @@ def draft_bytes(geometry: Geometry, precision: str) -> int:
     return layers + geometry.draft_layers * (tables + 2 * (2 * geometry.hidden**2 + 3 * geometry.hidden))
 
 
-def checkpoint_of(entry: ModelEntry, precision: str) -> Checkpoint | None:
+def checkpoint_of(entry: ModelEntry, precision: str, makers: frozenset[str] | None = None) -> Checkpoint | None:
     """The published checkpoint of this precision, else what one would weigh; `None` for a precision without a scheme."""
-    published = entry.checkpoint(precision) or _in_other_16_bits(entry, precision)
+    published = entry.checkpoint(precision, makers) or _in_other_16_bits(entry, precision)
     if published is not None or precision not in SCHEMES or not entry.architecture.hidden:
         return published
     expected = parameters(entry.architecture)

@@ -106,4 +106,11 @@ def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
         return False
     # What nobody publishes would have to be converted first: only for those who ask for it.
     asked = scene.wish.precision is not None and checkpoint_of(entry, rung.precision) is not None
-    return asked or published(entry, rung.precision) is not None
+    return asked or published(entry, rung.precision, makers(scene, engine)) is not None
+
+
+def makers(scene: Scene, engine: Engine) -> frozenset[str]:
+    """Of the cards that the engine would run on; nobody where it runs on processors."""
+    if on_processors(scene, engine):
+        return frozenset()
+    return frozenset(card.vendor for card in scene.ground.cards if card.vendor in engine.vendors)

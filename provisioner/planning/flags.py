@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from provisioner.engines._constants import pick
-from provisioner.model.engines import Constant
+from provisioner.model.engines import Constant, EngineEntry
 from provisioner.model.load import Card, Degrees, Load, Usage
 from provisioner.model.plan import Decision, Rejected
 from provisioner.model.plugins import Engine
@@ -12,7 +12,7 @@ from provisioner.model.record import dataclass
 from provisioner.planning import kv
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Scene
-from provisioner.planning.given import number, offloaded, share
+from provisioner.planning.given import QUANTIZATION, number, offloaded, share
 from provisioner.planning.layouts import Layout
 from provisioner.planning.stock import Subject
 
@@ -110,9 +110,9 @@ def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> 
 
 
 def mark(scene: Scene, subject: Subject) -> tuple[object, ...]:
-    """What tells these weights from others of the same name: their shape and their files; the catalog has one of each."""
+    """What tells these weights from others of the same name: their shape and their files; the catalog has one for each maker's cards."""
     if scene.lasting is scene.catalog.known:
-        return subject.id, subject.precision
+        return subject.id, subject.precision, subject.repositories
     return subject.id, subject.precision, subject.weights_bytes, subject.geometry, subject.group, subject.files
 
 
@@ -128,18 +128,24 @@ def _precisions(scene: Scene, subject: Subject) -> tuple[str, ...]:
 
 def _newest_that_runs(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
     """Precision and version: today's where it runs, else half precision, else the newest release that still runs here."""
-    known = scene.catalog.engine(engine.name).releases
-    releases = sorted(known.items(), key=lambda release: release[1], reverse=True)
-    newest = releases[0][0] if releases else ""
-    first = ""
-    for version in (release for release, _ in releases) if releases else ("",):
+    entry = scene.catalog.engine(engine.name)
+    versions = sorted(entry.releases, key=entry.releases.__getitem__, reverse=True)
+    built = [version for version in versions if not unbuilt(entry, version, card)] or versions or [""]
+    first = unbuilt(entry, versions[0], card) if versions else ""
+    for version in built:
         for precision in _precisions(scene, subject):
             why = engine.refuses(bare_load(engine, scene, subject, card, precision, version))
             if not why:
-                told = "" if version == newest else f"the newest that runs on {card.name}: {first}"
+                told = "" if version == (versions or [""])[0] else f"the newest that runs on {card.name}: {first}"
                 return precision, version, told
             first = first or why
-    return _precisions(scene, subject)[0], newest, ""
+    return _precisions(scene, subject)[0], built[0], ""
+
+
+def unbuilt(entry: EngineEntry, version: str, card: Card) -> str:
+    """Why there is no such version for this maker's cards, by the source that says so; empty where there is one."""
+    row = pick(entry.constants, "built", version, card, Degrees()) if "built" in entry.constants else None
+    return "" if row is None or row.value else f"{version} is not built for it ({row.source})"
 
 
 def bare_load(engine: Engine, scene: Scene, subject: Subject, card: Card, precision: str, version: str) -> Load:
@@ -204,7 +210,7 @@ def fitted_share(load: Load, usage: Usage) -> float | None:
 
 
 def options_of(
-    scene: Scene, engine: Engine, layout: Layout, load: Load, usage: Usage, dials: Dials
+    scene: Scene, engine: Engine, subject: Subject, layout: Layout, load: Load, usage: Usage, dials: Dials
 ) -> tuple[Mapping[str, str], tuple[Decision, ...]]:
     """The engine's flags as far as they differ from what it would do by itself, and why."""
     names = engine.options
@@ -219,6 +225,7 @@ def options_of(
         **({"dtype": "half"} if dials.precision == "fp16" else {}),
         **(dict.fromkeys(SHARES, f"{load.utilization:g}") if load.utilization else {}),
         **({CACHE: dials.cache_type} if dials.cache_type != "auto" else {}),
+        **({QUANTIZATION: subject.methods[engine.name]} if engine.name in subject.methods else {}),
     }
     options = {flag: value for flag, value in wanted.items() if flag in names}
     return {**options, **scene.wish.options}, _decisions(scene, engine, layout, load, usage, dials)

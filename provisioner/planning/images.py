@@ -23,7 +23,7 @@ class Chosen:
 
 def choose_image(entry: EngineEntry, card: Card, version: str, facts: HostFacts) -> Chosen:
     """The first of the maker's images that the card and its driver can run; a driver that is not told is taken for new enough."""
-    known = tuple(image for image in entry.images if image.vendor == card.vendor and _of(image, version))
+    known = tuple(image for image in entry.images if _for(image, card) and _of(image, version))
     driver = facts.software.nvidia_driver if card.vendor == "nvidia" else None
     told = driver if isinstance(driver, str) else ""
     passed: list[tuple[Rejected, str]] = []
@@ -38,6 +38,10 @@ def choose_image(entry: EngineEntry, card: Card, version: str, facts: HostFacts)
             rejected = tuple(one for one, _ in passed)
             return Chosen(name, Decision("image", name, f"{image.source}; {UNPINNED}", rejected))
     return _none(entry, card.vendor, known, tuple(passed))
+
+
+def _for(image: Image, card: Card) -> bool:
+    return image.vendor == card.vendor and (not image.architectures or card.architecture in image.architectures)
 
 
 def _machine(facts: HostFacts) -> str:

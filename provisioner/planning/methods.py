@@ -13,7 +13,7 @@ from provisioner.planning.stock import Subject, is_path
 def contradicted(scene: Scene, profile: Profile, engine: Engine, subject: Subject) -> str:
     """`BadInput` where no step of the ladder has files that the named method loads; else the next step may have."""
     options = scene.wish.options
-    problem = _contradiction(engine, options, subject.precision)
+    problem = _contradiction(engine, options, subject.precision, subject.methods.get(engine.name, ""))
     named = scene.wish.precision is not None or is_path(profile.model)
     others = () if named else (step.precision for step in profile.ladder)
     if problem and not scene.terse and all(_contradiction(engine, options, other) for other in others):
@@ -21,11 +21,11 @@ def contradicted(scene: Scene, profile: Profile, engine: Engine, subject: Subjec
     return problem
 
 
-def _contradiction(engine: Engine, options: Mapping[str, str], precision: str) -> str:
+def _contradiction(engine: Engine, options: Mapping[str, str], precision: str, method: str = "") -> str:
     """Why a method that was set by name does not load files of this precision; empty where it does, or none was set."""
     asked = options.get(QUANTIZATION)
     methods = engine.methods.get(precision)
-    if asked is None or methods is None or asked in methods:
+    if asked is None or methods is None or asked in (method, *methods):
         return ""
     return f"engine.{QUANTIZATION} is `{asked}`, and the files are in {precision}"
 

@@ -6,7 +6,7 @@ from provisioner.engines._constants import pick
 from provisioner.model.cpus import from_list
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.plan import Decision, Finding, Rejected, Service
-from provisioner.model.plugins import Engine
+from provisioner.model.plugins import Engine, Vendor
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.fabric import Rendezvous, numa_of, rank_nodes, rendezvous
 
@@ -55,10 +55,10 @@ def numa_decision(service: Service, cards: tuple[Accelerator, ...], facts: HostF
     return Decision("NUMA", f"nodes {service.numa_nodes}, rank by rank on {ranks.replace(' ', ', ')}", because, others)
 
 
-def meeting(facts: HostFacts) -> Mapping[str, str]:
+def meeting(facts: HostFacts, maker: Vendor) -> Mapping[str, str]:
     """The interface on which nodes find each other, and on which their ranks exchange what they compute."""
     interface = rendezvous(facts.network, facts.rdma).interface
-    return {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface} if interface else {}
+    return dict.fromkeys(maker.interface_variables, interface) if interface else {}
 
 
 def first_node(engine: Engine, facts: HostFacts, first: int) -> Mapping[str, str]:

@@ -48,7 +48,7 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     cards = tuple(card for card in scene.ground.cards if card.vendor in engine.vendors)
     if not cards:
         return replace(empty, problem=_no_card(scene, engine))
-    subject = subject_of(scene, profile, rung)
+    subject = subject_of(scene, profile, rung, frozenset(card.vendor for card in cards))
     if isinstance(subject, str):
         return replace(empty, problem=subject)
     if stock.is_path(profile.model):
@@ -76,9 +76,9 @@ def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
     return nodes * sum(card.memory_bytes for card in cards if not isinstance(card.memory_bytes, Unknown))
 
 
-def subject_of(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
+def subject_of(scene: Scene, profile: Profile, rung: Rung, makers: frozenset[str] = frozenset()) -> Subject | str:
     if not stock.is_path(profile.model):
-        found = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision, scene.shelf.source)
+        found = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision, scene.shelf.source, makers)
         if not scene.shelf.folders and not scene.shelf.offered:
             return found
         from provisioner.planning.folders import with_files  # Only where something is at hand.
@@ -267,7 +267,9 @@ def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     problem = f"{found.binding or 'KV cache'} on {budgets[0].device}: {problem}" if problem else ""
     laid = Fit(budgets, asked.subject.geometry.layers, 1.0, short, budgets[0].device if short else "", problem)
     fitting = with_host(laid, asked.scene.ground.host, len(layout.copies), load.offloaded_bytes * len(layout.devices))
-    served = Served(layout, load, found, *options_of(asked.scene, asked.engine, layout, load, usage, dials))
+    served = Served(
+        layout, load, found, *options_of(asked.scene, asked.engine, asked.subject, layout, load, usage, dials)
+    )
     parts = () if fitting.problem else learning.served(
         asked.engine, load, _told(asked.engine, load), found.kv_bytes, asked.scene.learned
     )  # fmt: skip

@@ -8,7 +8,7 @@ from provisioner.errors import BadInput
 from provisioner.model.cpus import from_list, to_list
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.plan import Decision, Service
-from provisioner.model.plugins import Engine, Place
+from provisioner.model.plugins import Engine, Place, Vendor
 from provisioner.model.record import replace
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
@@ -97,7 +97,7 @@ def _on_devices(
         image=image_of(attempt, scene).name,
         numa_nodes=nodes_of_memory,
         cpus=scene.wish.cpus or cpus or service.cpus,
-        env={**(served.env if served else {}), **(meeting(scene.facts) if nodes > 1 else {})},
+        env={**(served.env if served else {}), **(meeting(scene.facts, _maker(cards[0])) if nodes > 1 else {})},
         shared_memory_bytes=SHARED_BYTES if is_contained(scene.wish, attempt.engine) else None,
     )
     return _complete(service, attempt.engine, cards, scene, place)
@@ -195,12 +195,18 @@ def _visible(facts: HostFacts, cards: tuple[Accelerator, ...], names: tuple[str,
     On further nodes, whose UUIDs nobody has read, cards have numbers in the order of the bus.
     """
     if cards and cards[0].vendor != "nvidia":
-        vendor = find("provisioner.accelerators", "VENDOR", cards[0].vendor)
-        return {getattr(vendor, "visible_devices", ""): ",".join(str(card.index) for card in cards)}
+        return {_maker(cards[0]).visible_devices: ",".join(str(card.index) for card in cards)}
     known = facts.accelerators.get("nvidia", ())
     if not cards and (isinstance(known, Unknown) or not known):
         return {}
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(names) or "-1"}
+
+
+def _maker(card: Accelerator) -> Vendor:
+    found = find("provisioner.accelerators", "VENDOR", card.vendor)
+    if not isinstance(found, Vendor):
+        raise TypeError(f"{card.vendor} is no maker")
+    return found
 
 
 def model_path(subject: Subject, place: Place) -> str:

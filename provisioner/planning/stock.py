@@ -1,10 +1,12 @@
 """Which files a model would be served from: those at hand first, then what the hub offers, then what the catalog says."""
 
+from collections.abc import Mapping
+
 from provisioner.model.catalog import Checkpoint, Geometry, GgufOffer, ModelEntry
 from provisioner.model.facts import Unknown
 from provisioner.model.load import GROUP
 from provisioner.model.plan import WeightFile
-from provisioner.model.record import dataclass, fields, replace
+from provisioner.model.record import dataclass, field, fields, replace
 from provisioner.model.spec import Rung
 from provisioner.model.weights import GgufHeader, LocalFile, Shelf, TensorBytes
 from provisioner.planning.checkpoints import checkpoint_of
@@ -36,6 +38,8 @@ class Subject:
     """What the files themselves say of their tensors; None where they have not been read."""
     repositories: tuple[str, ...] = ()
     """Of a checkpoint of the catalog: its names at all hubs that have it."""
+    methods: Mapping[str, str] = field(default_factory=dict)
+    """By engine what it is told that the files are, where it does not read it from them."""
 
 
 def is_path(model: str) -> bool:
@@ -83,16 +87,18 @@ WIDE = {"bf16", "fp16"}
 """Engines compute in either, whichever of them the files are in."""
 
 
-def published(entry: ModelEntry, precision: str) -> Checkpoint | None:
-    """The checkpoint that somebody offers in this precision, or in the other of two that engines load alike."""
-    known = (entry.checkpoint(name) for name in (precision, *SAME_SIZE.get(precision, ())))
+def published(entry: ModelEntry, precision: str, makers: frozenset[str] | None = None) -> Checkpoint | None:
+    """The checkpoint that somebody offers in this precision for these makers' cards, or in the other of two that engines load alike."""
+    known = (entry.checkpoint(name, makers) for name in (precision, *SAME_SIZE.get(precision, ())))
     return next((one for one in known if one and one.repositories), None)
 
 
-def from_checkpoint(entry: ModelEntry, precision: str, source: str = "") -> Subject | str:
+def from_checkpoint(
+    entry: ModelEntry, precision: str, source: str = "", makers: frozenset[str] | None = None
+) -> Subject | str:
     """The model as safetensors in this precision, or the reason why it cannot be had; from the hub that the operator prefers."""
-    offered = published(entry, precision)
-    found = offered or checkpoint_of(entry, precision)
+    offered = published(entry, precision, makers)
+    found = offered or checkpoint_of(entry, precision, makers)
     if found is None:
         known = ", ".join(sorted(one.precision for one in entry.checkpoints)) or "none"
         return f"no checkpoint of {entry.title} in {precision} is known (known: {known})"
@@ -120,6 +126,7 @@ def from_checkpoint(entry: ModelEntry, precision: str, source: str = "") -> Subj
         format="safetensors",
         group=found.group or GROUP,
         repositories=tuple(repositories.values()),
+        methods=found.methods,
     )
 
 

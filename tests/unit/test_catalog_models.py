@@ -82,7 +82,7 @@ def test_the_hub_counts_the_same_with_the_drafter(name: str) -> None:
 def test_every_model_has_a_checkpoint_with_a_source(name: str) -> None:
     model = CATALOG.model(name)
     assert model.checkpoints or model.gguf
-    assert len({one.precision for one in model.checkpoints}) == len(model.checkpoints)
+    assert len({(one.precision, one.vendors) for one in model.checkpoints}) == len(model.checkpoints)
     for one in model.checkpoints:
         assert one.source.strip()
         assert one.bytes > 0

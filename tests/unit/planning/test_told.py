@@ -130,7 +130,8 @@ def test_no_cache_in_8_bits_where_cards_have_no_kernels_for_it(hardware: str) ->
     made = plan(hardware, spec)
     assert made.verdict == "refused"
     assert not [one for one in made.cheapest_changes if "fp8" in " ".join((one.change, *one.flags))]
-    eight = Spec(model="qwen3-8b", engine="vllm", context=4096, settings={"engine.kv-cache-dtype": "fp8"})
+    fp8 = {"engine.kv-cache-dtype": "fp8"}
+    eight = Spec(model="qwen3-8b", engine="vllm", precision="bf16", context=4096, settings=fp8)
     assert "a cache in fp8" in plan(hardware, eight).binding
 
 
