@@ -34,6 +34,10 @@ def run(view: View) -> Iterator[Finding]:
 
 
 def _of(engine: ContainerEngine) -> Iterator[Finding]:
+    if engine.podman:
+        what = f"Podman {engine.version} answers at Docker's socket: the stack has been proved on Docker Engine alone, whose restarts and limits Podman does not keep alike"
+        yield Finding(NAME, "error", what, fix=f"install Docker Engine (`provision prepare`) beside it, or {OTHER}")
+        return
     if engine.rootless:
         what = "this Docker Engine runs without root: it reaches neither the secrets nor the limits that the stack counts on"
         yield Finding(

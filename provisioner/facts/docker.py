@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from provisioner.model.facts import Answers, AskDocker, ContainerEngine, Fact, Unknown
 
 VERSION, INFO = "/version", "/info"
+PODMAN = "Podman Engine"
 
 
 def parse(answers: Answers) -> ContainerEngine:
@@ -20,7 +21,14 @@ def parse(answers: Answers) -> ContainerEngine:
         cgroup_driver=_word(info, "CgroupDriver"),
         storage_driver=_word(info, "Driver"),
         root=_word(info, "DockerRootDir"),
+        podman=_is_podman(version),
     )
+
+
+def _is_podman(version: Mapping[str, object]) -> bool:
+    """Podman lists itself as the first part of what answers: containers/podman, pkg/api/handlers/compat/version.go."""
+    parts = version.get("Components")
+    return isinstance(parts, list) and any(isinstance(one, dict) and one.get("Name") == PODMAN for one in parts)
 
 
 def _object(answers: Answers, path: str) -> Mapping[str, object]:

@@ -292,6 +292,8 @@ class ContainerEngine:
     cgroup_driver: str | None
     storage_driver: str | None
     root: str | None
+    podman: bool = False
+    """Podman behind Docker's interface: it takes most of the words, and not all of them alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Page:
             return json.loads(answer.read())
 
     def write(self, title: str, words: str) -> str:
-        said = {"id": "1", "role": "user", "content": words, "parentId": None, "childrenIds": []}
+        said: dict[str, object] = {"id": "1", "role": "user", "content": words, "parentId": None, "childrenIds": []}
         chat = {"title": title, "history": {"messages": {"1": said}, "currentId": "1"}, "messages": [said]}
         made = self.ask("chats/new", {"chat": chat})
         return str(made["id"])

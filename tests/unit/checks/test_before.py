@@ -270,6 +270,7 @@ DOCKER = ContainerEngine("28.5.1", "1.51", ("runc",), rootless=False, cgroup_dri
     [
         (None, "no Docker Engine runs here", "provision prepare"),
         (Unknown("/var/run/docker.sock: Permission denied"), "cannot be asked: /var/run/docker.sock", "group `docker`"),
+        (replace(DOCKER, version="4.3.1", podman=True), "Podman 4.3.1 answers at Docker's socket", "--target process"),
         (replace(DOCKER, rootless=True), "runs without root", "--target process"),
         (replace(DOCKER, version="19.03.15", api_version="1.40"), "19.03.15 is too old", "provision prepare"),
     ],

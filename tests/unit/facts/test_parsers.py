@@ -251,6 +251,17 @@ def test_docker() -> None:
     })  # fmt: skip
     assert found is not None
     assert (found.version, found.runtimes, found.rootless) == ("28.5.1", ("nvidia", "runc"), True)
+    assert not found.podman
+
+
+def test_podman_behind_the_socket_of_docker() -> None:
+    """As 4.3.1 of Debian 12 answered."""
+    found = docker.FACT.parse({
+        "/version": '{"Platform": {"Name": "linux/amd64/debian-12"}, "Components": [{"Name": "Podman Engine", "Version": "4.3.1", "Details": {"APIVersion": "4.3.1"}}, {"Name": "Conmon", "Version": "conmon version 2.1.6, commit: unknown"}], "Version": "4.3.1", "ApiVersion": "1.41", "MinAPIVersion": "1.24"}',
+        "/info": '{"Runtimes": {"crun": {}, "runc": {}}, "SecurityOptions": ["name=seccomp,profile=default"], "CgroupDriver": "cgroupfs", "Driver": "overlay", "DockerRootDir": "/var/lib/containers/storage"}',
+    })  # fmt: skip
+    assert found is not None
+    assert (found.version, found.podman) == ("4.3.1", True)
 
 
 @pytest.mark.parametrize(("value", "on"), [("\x06\x00\x00\x00\x01", True), ("\x06\x00\x00\x00\x00", False)])
