@@ -38,8 +38,13 @@ def parse(answers: Answers) -> tuple[Accelerator, ...]:
 def _limit(answers: Answers, installed: int) -> int:
     """What the GPU may have: as the administrator set it, else the system's rule."""
     asked = whole(pairs(told(answers, LIMIT), ":").get("iogpu.wired_limit_mb"))
-    if asked:
-        return min(installed, asked << 20)
+    return min(installed, asked << 20) if asked else share(installed)
+
+
+def share(installed: int) -> int:
+    """The system's rule, in its older and smaller form: newer systems give 11.84 of 16 GiB (AlexsJones/llmfit#754) and 107.5 of 128
+    (antirez/ds4#893).
+    """
     return installed * 3 // 4 if installed >= LARGE else installed * 2 // 3
 
 
@@ -49,4 +54,5 @@ VENDOR = Vendor(
     probe=Fact("accelerators.apple", AskTools((CHIP, LIMIT), ("/usr/sbin",)), parse, absent=()),
     visible_devices="",
     system="Darwin",
+    host_share=share,
 )

@@ -36,7 +36,8 @@ ENGINE = Engine(
     context_field=("data", "0", "loaded_context_length"),
     program=("lms",),
     targets=("systemd",),
-    vendors=("nvidia", "amd"),
+    systems=("Darwin",),
+    vendors=("nvidia", "amd", "apple"),
     starts=False,
     causes=causes,
 )

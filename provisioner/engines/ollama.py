@@ -108,7 +108,8 @@ ENGINE = Engine(
     keyless=True,
     one_file=True,
     targets=("docker",),
-    vendors=("nvidia", "amd"),
+    systems=("Darwin",),
+    vendors=("nvidia", "amd", "apple"),
     on_devices=on_devices,
     causes=causes,
 )

@@ -35,6 +35,8 @@ class Vendor:
     """How the names of its devices in /dev begin, where a container shows no bus."""
     system: str = ""
     """The operating system that all its devices come with, where no bus shows them."""
+    host_share: Callable[[int], int] | None = None
+    """Of so many bytes of memory that its device shares with processors, what the device may have; None where it may have all."""
     interface_variables: tuple[str, ...] = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
     """How libraries for ranks of several nodes are told their interface: NCCL's, unless the maker has one of its own."""
     grant: Callable[[tuple[Accelerator, ...]], Grant] | None = None
@@ -89,6 +91,8 @@ class Engine:
     """It loads a GGUF of one file alone."""
     targets: tuple[str, ...] = ("process",)
     """Runtimes that can start it; the first is taken when the operator names none. The embedded one runs on all."""
+    systems: tuple[str, ...] = ()
+    """Operating systems beside Linux, by the word that makers have for theirs, on which it is planned as a process."""
     starts: bool = True
     """False for one that is planned for, and that this version of the program does not start."""
     vendors: tuple[str, ...] = ("nvidia",)

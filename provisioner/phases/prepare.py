@@ -221,6 +221,7 @@ def _asked(plan: Plan) -> str:
 def _starts(plan: Plan) -> bool:
     return (
         not plan.models
+        and not any(one.id == "planned-only" for one in plan.findings)
         and not _without_image(plan)
         and not _unpublished(plan)
         and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))

@@ -10,7 +10,7 @@ from provisioner.model.plan import Decision, Service
 from provisioner.model.plugins import Engine, Vendor
 from provisioner.model.record import replace
 from provisioner.planning.images import UNPINNED, Chosen
-from provisioner.planning.settings import CONTAINERS, Wish
+from provisioner.planning.settings import CONTAINERS, Wish, target_of
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - of the container, whose ports are published one by one
 SECRETS = "/run/secrets"
@@ -27,7 +27,7 @@ refuses less (shm_broadcast.py, check_shm_free_space), and its documentation giv
 
 
 def is_contained(wish: Wish, engine: Engine) -> bool:
-    return (wish.target or engine.targets[0]) == CONTAINERS
+    return target_of(wish, engine) == CONTAINERS
 
 
 def inside(service: Service) -> Service:

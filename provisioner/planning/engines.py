@@ -7,7 +7,7 @@ from provisioner.planning.attempt import Scene
 from provisioner.planning.checkpoints import checkpoint_of
 from provisioner.planning.flags import CACHE
 from provisioner.planning.given import takes
-from provisioner.planning.settings import engine_named
+from provisioner.planning.settings import PROCESS, engine_named
 from provisioner.planning.stock import is_path, published
 
 HOST = "host"
@@ -72,6 +72,7 @@ def _nothing_starts(scene: Scene) -> str:
 def _starts(engine: Engine, scene: Scene) -> bool:
     wish = scene.wish
     runs = wish.target is None or not engine.program or wish.target in engine.targets
+    runs = runs or (wish.target == PROCESS and wish.system in engine.systems)
     return runs and set(wish.options) <= set(engine.options) and _caches(engine, scene) and takes(engine, wish.options)
 
 

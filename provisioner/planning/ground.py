@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Finding
+from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB, MIB, size
 
@@ -22,8 +23,11 @@ MAKERS = {
 INTEGRATED = ("amd", "intel")
 """Makers whose devices without memory of their own sit in processors: what they compute, the processors do as well."""
 
-EMBEDDED = ("nvidia",)
+EMBEDDED = ("nvidia", "apple")
 """Makers whose cards the embedded engine has a build for."""
+
+BACKENDS = {"nvidia": "cuda"}
+"""What its build for a maker's cards is told by, where it is another than the usual one (Metal is in all for macOS)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def survey(facts: HostFacts, vendors: tuple[str, ...] = EMBEDDED, *, embedded: b
         why = blocker.message if blocker else "no accelerator was found"
         return Ground(host, (), why, blocker is not None, unusable, (blocker,) if blocker else (), cards, broken, kept)
     ordered = tuple(sorted(usable, key=lambda pair: -pair[1].budget_bytes))
-    notes = _assumed_runtime(facts) if embedded else ()
+    notes = _assumed_runtime(facts) if embedded and usable[0][0].vendor in BACKENDS else ()
     return Ground(host, ordered, "", False, unusable, notes, cards, broken, kept)
 
 
@@ -94,8 +98,10 @@ def beside_shared(facts: HostFacts, host: Room | Unknown, servers: int = 1) -> t
                for card in found if _shares(card)]  # fmt: skip
     if not sharing or isinstance(host, Unknown):
         return host, facts
-    kept = min(servers * BESIDE_SHARED, host.budget_bytes)
-    free, total = (host.budget_bytes - kept) // len(sharing), host.total_bytes // len(sharing)
+    limit = _limit(sharing, host.total_bytes)
+    least = servers * (BESIDE_SHARED if limit is None else BESIDE_LIMITED)
+    kept = min(max(least, host.budget_bytes - (limit or host.budget_bytes)), host.budget_bytes)
+    free, total = (host.budget_bytes - kept) // len(sharing), (limit or host.total_bytes) // len(sharing)
 
     def held(card: Accelerator) -> Accelerator:
         return replace(card, memory_bytes=total, free_bytes=free) if _shares(card) else card
@@ -106,6 +112,34 @@ def beside_shared(facts: HostFacts, host: Room | Unknown, servers: int = 1) -> t
     }
     told = f"{size(kept)} of {host.basis}; the rest is for the cards that share it"
     return replace(host, budget_bytes=kept, basis=told), replace(facts, accelerators=accelerators)
+
+
+BESIDE_LIMITED = 2 * GIB
+"""The same where the system sets a limit for the card, which servers that are built on llama.cpp alone run on."""
+
+
+def _limit(sharing: list[Accelerator], total: int) -> int | None:
+    """What the cards may have of the memory that they share, by the system's own limit or its rule; None where there is none."""
+    rule = _maker(sharing[0]).host_share
+    if rule is None:
+        return None
+    return sum(rule(total) if isinstance(card.memory_bytes, Unknown) else card.memory_bytes for card in sharing)
+
+
+def _maker(card: Accelerator) -> Vendor:
+    from provisioner.catalog import find  # Few machines have such a card.
+
+    found = find("provisioner.accelerators", "VENDOR", card.vendor)
+    if not isinstance(found, Vendor):
+        raise TypeError(f"{card.vendor} is no maker")
+    return found
+
+
+def system_of(facts: HostFacts) -> str:
+    """The operating system that the machine's devices come with; empty for Linux."""
+    sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
+               for card in found if card.shares_host_memory and card.vendor in EMBEDDED]  # fmt: skip
+    return _maker(sharing[0]).system if sharing else ""
 
 
 def parted(facts: HostFacts, servers: int) -> HostFacts:
@@ -120,7 +154,7 @@ def parted(facts: HostFacts, servers: int) -> HostFacts:
 
 
 def _shares(card: Accelerator) -> bool:
-    return card.shares_host_memory and card.vendor in EMBEDDED and isinstance(card.memory_bytes, Unknown)
+    return card.shares_host_memory and card.vendor in EMBEDDED and isinstance(card.free_bytes, Unknown)
 
 
 def usable_cards(facts: HostFacts) -> tuple[tuple[Accelerator, ...], tuple[tuple[str, str], ...]]:
@@ -197,7 +231,7 @@ def _device_room(name: str, accelerator: Accelerator, vendors: tuple[str, ...]) 
     """The room on one device, or the reason why it cannot be used."""
     if accelerator.vendor not in vendors:
         which = (
-            "the embedded engine runs on NVIDIA cards and on CPUs"
+            "the embedded engine runs on NVIDIA cards, Apple's chips and on CPUs"
             if vendors == EMBEDDED
             else "the engine has no build for it"
         )
@@ -219,7 +253,7 @@ def _blocker(
     if usable and not embedded:
         return None
     if usable:
-        return _no_backend(facts, usable[0][0].name, host_only)
+        return _no_backend(facts, usable[0][0], host_only)
     if unusable:
         told = "; ".join(_grouped(unusable))
         return Finding("accelerator-usable", "error", told, fix=f"mend the device, {host_only}")
@@ -252,9 +286,9 @@ def _nvidia_on_the_bus(facts: HostFacts) -> bool:
     return any(device.vendor_id.removeprefix("0x") == "10de" for device in facts.pci)
 
 
-def _no_backend(facts: HostFacts, name: str, host_only: str) -> Finding | None:
-    runtime = facts.software.runtime
-    if "software.runtime" in facts.assumed or _has_cuda(facts):
+def _no_backend(facts: HostFacts, card: Accelerator, host_only: str) -> Finding | None:
+    runtime, name = facts.software.runtime, card.name
+    if card.vendor not in BACKENDS or "software.runtime" in facts.assumed or _has_cuda(facts):
         return None
     reason = runtime.reason if isinstance(runtime, Unknown) else "it was built without CUDA"
     return Finding("engine-backend", "error", f"{name} is there, but the embedded engine cannot use it: {reason}",

@@ -11,7 +11,7 @@ from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.ground import Ground, survey
 from provisioner.planning.hybrid import Load, load_of
 from provisioner.planning.offload import with_copies
-from provisioner.planning.settings import Wish
+from provisioner.planning.settings import PROCESS, Wish
 from provisioner.planning.split_speed import speed_of
 from provisioner.planning.stock import Subject
 from provisioner.planning.weighing import Way, best_of, decisions_of, out_of_place, ways_to_lay
@@ -88,6 +88,8 @@ def _subject(scene: Scene, profile: Profile, rung: Rung) -> Subject | str:
 def _misplaced(scene: Scene, profile: Profile, rung: Rung) -> str:
     """Why this rung's placement is out of the question on this machine; empty when it is not."""
     ground = scene.ground
+    if scene.wish.system and scene.wish.target not in (None, PROCESS):
+        return f"its devices' own system ({scene.wish.system}) has target `{PROCESS}` alone: containers of Linux have no way to them"
     if rung.placement != "host":
         return ground.why_no_device if ground.device is None else ""
     only_host = all(other.placement == "host" for other in profile.ladder)

@@ -21,10 +21,10 @@ from provisioner.planning.amounts import MIB
 from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.choose import choose
 from provisioner.planning.estimate import capacity_of
-from provisioner.planning.ground import Ground, parted, survey
+from provisioner.planning.ground import Ground, parted, survey, system_of
 from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
-from provisioner.planning.settings import Wish, wish_of
+from provisioner.planning.settings import Wish, target_of, wish_of
 from provisioner.planning.stock import is_path
 
 RELEASE_BYTES = 64 * MIB
@@ -49,12 +49,13 @@ def make_plan(
         return plan_several(
             spec, several, lambda one, there: make_plan(one, there, catalog, shelf, place, learned=learned)
         )
-    wish = _named(_wish(_kept(spec, in_force), catalog), catalog)
+    system = system_of(facts)
+    wish = replace(_named(_wish(_kept(spec, in_force), catalog), catalog), system=system)
     ground = survey(facts)
     scene = Scene(wish, facts, ground, catalog, shelf, learned=learned)
     choice = choose(scene)
     if not choice.fits and wish.profile != spec.profile:
-        scene = replace(scene, wish=_named(_wish(spec, catalog), catalog))
+        scene = replace(scene, wish=replace(_named(_wish(spec, catalog), catalog), system=system))
         choice = choose(scene)
     plan = _outline(scene, choice)
     return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice, spec)
@@ -107,7 +108,7 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
         hostname=scene.facts.host.hostname if isinstance(scene.facts.host, Host) else "this host",
         model=_model(attempt),
         engine=attempt.engine.name,
-        target=scene.wish.target or attempt.engine.targets[0],
+        target=target_of(scene.wish, attempt.engine),
         parallel=_parallel(attempt),
         context=attempt.rung.context,
         memory=_memory(attempt),

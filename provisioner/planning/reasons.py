@@ -11,6 +11,7 @@ from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.layouts import Layout
 from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
+from provisioner.planning.settings import PROCESS, target_of
 
 
 def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
@@ -126,6 +127,8 @@ def _engine(scene: Scene, choice: Choice) -> Decision:
 def _target(scene: Scene, attempt: Attempt) -> Decision:
     if scene.wish.target:
         return Decision("target", scene.wish.target, "asked for")
+    if scene.wish.system:
+        return Decision("target", PROCESS, "the device's own system: containers have no way to it")
     first = attempt.engine.targets[0]
     if first != "process":
         return Decision("target", first, f"{attempt.engine.title} comes as an image, with its libraries and kernels")
@@ -183,13 +186,20 @@ def _image(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
 
 
 def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    if scene.wish.system:
+        return _on_another_system(scene, attempt)
     if attempt.engine.starts:
         return ()
-    target = scene.wish.target or attempt.engine.targets[0]
+    target = target_of(scene.wish, attempt.engine)
     told = f"planned only: this version does not start {attempt.engine.title} on target `{target}`"
     return (
         Finding("planned-only", "note", told, fix="`provision up --engine llamacpp` serves with the embedded engine"),
     )
+
+
+def _on_another_system(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    told = f"planned only: this version starts nothing on {scene.wish.system}, and {attempt.engine.title} runs there by itself"
+    return (Finding("planned-only", "note", told, fix="start it there by hand, with the context that is planned"),)
 
 
 def _slow(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:

@@ -195,7 +195,8 @@ def _visible(facts: HostFacts, cards: tuple[Accelerator, ...], names: tuple[str,
     On further nodes, whose UUIDs nobody has read, cards have numbers in the order of the bus.
     """
     if cards and cards[0].vendor != "nvidia":
-        return {_maker(cards[0]).visible_devices: ",".join(str(card.index) for card in cards)}
+        variable = _maker(cards[0]).visible_devices
+        return {variable: ",".join(str(card.index) for card in cards)} if variable else {}
     known = facts.accelerators.get("nvidia", ())
     if not cards and (isinstance(known, Unknown) or not known):
         return {}

@@ -17,6 +17,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PORT = 8000
 GATEWAY_PORT = 8443
 LAST_PORT = 65535
+PROCESS = "process"
 CONTAINERS = "docker"
 """The target with a gateway, which is published instead of the engines."""
 NUMA = ("distribute", "isolate", "numactl")
@@ -52,6 +53,8 @@ class Wish:
     """`--set <service>.<key>=value` of what stands beside the engines, by the whole name."""
     known_as: str = ""
     """What the operator called the model, where that may be other weights of the same shape."""
+    system: str = ""
+    """The operating system that the machine's devices come with; empty for Linux, on which everything is started."""
     gguf: str = ""
     """The name under which GGUF files were asked for, and nothing else: a repository, or a model's name that says so."""
     numbers: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +62,11 @@ class Wish:
     cpus: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     """`--set engine.<flag>=value`, under the engine's own flag name."""
+
+
+def target_of(wish: Wish, engine: Engine) -> str:
+    """The runtime that was asked for, else the engine's own; beside Linux there are only processes."""
+    return wish.target or (PROCESS if wish.system else engine.targets[0])
 
 
 EXAMPLES = {"port": 8001, "concurrency": 4, "threads": 8, "ready_seconds": 600, "first_token_seconds": 60}
