@@ -3,6 +3,8 @@
 For engines that take what the model needs, layer by layer, and no more: llama.cpp and what is built on it.
 """
 
+from itertools import accumulate
+
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import DeviceBudget
 from provisioner.model.record import dataclass, replace
@@ -43,9 +45,16 @@ def fit(need: Need, placement: str, ground: Ground, layers: int | None = None) -
     rooms = tuple(room for _, room in ground.devices)
     if placement != "device":
         return _laid(need, ground.host, rooms, _asked(need, rooms, layers))
-    fits = (_laid(need, ground.host, rooms[:count], _whole(need, layers)) for count in range(1, len(rooms) + 1))
+    fewest = 1 if layers is not None else _roomy(need, rooms)
+    fits = (_laid(need, ground.host, rooms[:count], _whole(need, layers)) for count in range(fewest, len(rooms) + 1))
     found = next((one for one in fits if not one.problem), None)
     return found or _laid(need, ground.host, rooms, _whole(need, layers))
+
+
+def _roomy(need: Need, rooms: tuple[Room, ...]) -> int:
+    """Devices, the roomiest first, that it takes for weights and cache alone: fewer need not be tried."""
+    sums = accumulate(room.budget_bytes for room in rooms)
+    return 1 + sum(held < need.weights_bytes + need.kv_bytes for held in sums)
 
 
 def _all_on_host(need: Need, room: Room) -> DeviceBudget:

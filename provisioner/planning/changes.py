@@ -10,7 +10,7 @@ from provisioner.model.spec import Profile
 from provisioner.planning.amounts import GIB, size, up
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.card_offers import more_cards
-from provisioner.planning.choose import AUTO, choose
+from provisioner.planning.choose import AUTO, choose, fits
 from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
 from provisioner.planning.host_offers import experts_beside, split_beside
@@ -51,10 +51,6 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
     return found or tuple(_two_at_once(scene, attempt))
 
 
-def _fits(scene: Scene) -> bool:
-    return choose(scene).fits
-
-
 def _wishing(scene: Scene, **changes: object) -> Scene:
     return replace(scene, wish=replace(scene.wish, **changes))  # type: ignore[arg-type]
 
@@ -74,7 +70,7 @@ def _other_degrees(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         return
     planned = found.served.options
     wanted = {name: planned.get(name, "1") for name in DEGREES if name in asked or name in planned}
-    if _fits(_wishing(scene, options={**free, **wanted})):
+    if fits(_wishing(scene, options={**free, **wanted})):
         flags = (("--set", f"engine.{name}={value}") for name, value in wanted.items())
         cut = found.served.layout
         yield Change(words(cut.degrees), cut.because, tuple(word for pair in flags for word in pair))
@@ -84,7 +80,7 @@ def _stopped_tenants(scene: Scene) -> Iterator[Change]:
     """Programs of others that hold memory of a device: the largest alone, else all of them."""
     tenants = sorted(_tenants(scene.facts), key=lambda tenant: -tenant[2])
     for chosen in (tenants[:1], tenants) if len(tenants) > 1 else (tenants,):
-        if chosen and _fits(_with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))):
+        if chosen and fits(_with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))):
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for _, pid, _, name in chosen)
             freed = sum(used for _, _, used, _ in chosen)
             where = ", ".join(dict.fromkeys(device for device, *_ in chosen))
@@ -109,7 +105,7 @@ def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     fewer = [(flag, str(attempt.slots), f"graphs for batches up to {attempt.slots}") for flag in GRAPHS]
     none = [(flag, value, "no graphs") for flag, value in WITHOUT_GRAPHS.items()]
     for flag, value, told in (*fewer, *none):
-        if flag in known and _fits(_wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)):
+        if flag in known and fits(_wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)):
             engine = () if scene.wish.engine else ("--engine", attempt.engine.name)
             because = "larger batches start their kernels one by one, which is slower"
             yield Change(told, because, (*engine, "--set", f"engine.{flag}={value}"))
@@ -141,7 +137,7 @@ def _smaller_types(engine: Engine) -> dict[str, str]:
 
 def _smaller_context(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     steps = attempt.rung.context // CONTEXT_STEP
-    largest = _largest(steps - 1, lambda count: _fits(_with_context(scene, count * CONTEXT_STEP)))
+    largest = _largest(steps - 1, lambda count: fits(_with_context(scene, count * CONTEXT_STEP)))
     if largest:
         context = largest * CONTEXT_STEP
         fitting = choose(_with_context(scene, context)).attempt
@@ -157,7 +153,7 @@ def _with_context(scene: Scene, context: int) -> Scene:
 
 
 def _lower_concurrency(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    largest = _largest(attempt.slots - 1, lambda count: _fits(_wishing(scene, concurrency=count)))
+    largest = _largest(attempt.slots - 1, lambda count: fits(_wishing(scene, concurrency=count)))
     if largest:
         yield Change(
             f"{largest} at a time instead of {attempt.slots}",
@@ -166,14 +162,14 @@ def _lower_concurrency(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         )
 
 
-def _largest(limit: int, fits: Callable[[int], bool]) -> int:
+def _largest(limit: int, enough: Callable[[int], bool]) -> int:
     """The largest count from 1 to `limit` that fits, by halving; 0 when none does. More never fits where less did not."""
-    if limit < 1 or not fits(1):
+    if limit < 1 or not enough(1):
         return 0
     low, high = 1, limit
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+        low, high = (middle, high) if enough(middle) else (low, middle - 1)
     return low
 
 
@@ -191,7 +187,7 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
     for precision, weight in sorted(known.items(), key=lambda pair: -pair[1]):
         smaller = limit is None or weight < limit
-        if smaller and precision not in tried and _fits(_wishing(scene, precision=precision)):
+        if smaller and precision not in tried and fits(_wishing(scene, precision=precision)):
             yield Change(
                 f"{precision} instead of {attempt.rung.precision}",
                 f"{size(weight)} of weights; {answers_in(precision)}",
@@ -218,7 +214,7 @@ def _two_at_once(scene: Scene, attempt: Attempt) -> Iterator[Change]:
 def _longest(scene: Scene, attempt: Attempt) -> int:
     """The longest context that fits, up to that which was wanted."""
     steps = attempt.rung.context // CONTEXT_STEP
-    return _largest(steps, lambda count: _fits(_with_context(scene, count * CONTEXT_STEP))) * CONTEXT_STEP
+    return _largest(steps, lambda count: fits(_with_context(scene, count * CONTEXT_STEP))) * CONTEXT_STEP
 
 
 def _precisions(scene: Scene, attempt: Attempt) -> list[str]:
@@ -242,9 +238,9 @@ def _any_engine(scene: Scene) -> Iterator[Change]:
         return
     engine = found.engine
     kept = {name: value for name, value in wish.options.items() if name in engine.options}
-    if kept and not _fits(_wishing(scene, engine=engine.name, options=kept)):
+    if kept and not fits(_wishing(scene, engine=engine.name, options=kept)):
         kept = {}
-    if kept or _fits(_wishing(scene, engine=engine.name, options={})):
+    if kept or fits(_wishing(scene, engine=engine.name, options={})):
         without = tuple(f"engine.{name}" for name in wish.options if name not in kept)
         same = engine.name == wish.engine
         told = f"{engine.title} with values of its own" if same else f"{engine.title} instead of {wish.engine}"
@@ -255,7 +251,7 @@ def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     if attempt.rung.placement == "host" and not attempt.problem:
         return
     changed = _wishing(scene, placement="host")
-    if scene.wish.placement != "host" and (scene.ground.device is not None or scene.ground.blocked) and _fits(changed):
+    if scene.wish.placement != "host" and (scene.ground.device is not None or scene.ground.blocked) and fits(changed):
         rate = choose(changed).attempt.speed
         told = f"about {rate.tokens_per_second:.2g} tokens/s" if rate else "much slower"
         yield Change("the host's processors and memory instead of the device", told, ("--set", "placement=host"))
@@ -270,7 +266,7 @@ def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Change]:
         names = names[names.index(profile.name) + 1 :]
     for name in (*names, "demo"):
         changed = _wishing(scene, profile=name)
-        if name in scene.catalog.profiles and _fits(changed):
+        if name in scene.catalog.profiles and fits(changed):
             rate = choose(changed).attempt.speed
             speed = f", about {rate.tokens_per_second:.2g} tokens/s" if rate else ""
             yield Change(f"profile {name}", f"{scene.catalog.profile(name).title}{speed}", ("--profile", name))
@@ -284,6 +280,6 @@ def _more_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     start = up(attempt.fit.missing_bytes, GIB) // GIB
     for gib in range(start, start + RESERVE_STEPS):
         added = f"+{gib} GiB"
-        if _fits(_with_facts(scene, what_if(scene.facts, added, scene.catalog))):
+        if fits(_with_facts(scene, what_if(scene.facts, added, scene.catalog))):
             yield Change(f"{gib} GiB more memory on host", f"{attempt.label} fits then", (), added)
             return

@@ -11,7 +11,6 @@ from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.engines import engines_for, on_processors, out_of_question
 from provisioner.planning.held import try_held
-from provisioner.planning.hosted import try_hosted
 from provisioner.planning.served import try_served
 from provisioner.planning.settings import Wish
 from provisioner.planning.stock import is_path
@@ -28,6 +27,19 @@ def choose(scene: Scene) -> Choice:
         return _down_the_ladder(scene, _custom(scene))
     profile = scene.catalog.profile(scene.wish.profile)
     return _largest_tier(scene, profile) if profile.tiers else _down_the_ladder(scene, profile)
+
+
+def fits(scene: Scene) -> bool:
+    """Whether `choose` would find something. Which step does is not asked, so those that need least are tried first."""
+    scene = replace(scene, terse=True)
+    if scene.wish.model is not None:
+        return _any_step(scene, _custom(scene))
+    profile = scene.catalog.profile(scene.wish.profile)
+    return choose(scene).fits if profile.tiers else _any_step(scene, profile)
+
+
+def _any_step(scene: Scene, profile: Profile) -> bool:
+    return any(not attempt.problem for attempt in _attempts(scene, profile, _rungs(scene, profile)[::-1]))
 
 
 def _largest_tier(scene: Scene, among: Profile) -> Choice:
@@ -56,7 +68,7 @@ def _too_slow(attempt: Attempt) -> str:
 
 def _down_the_ladder(scene: Scene, profile: Profile) -> Choice:
     tried: list[Attempt] = []
-    for attempt in _attempts(scene, profile):
+    for attempt in _attempts(scene, profile, _rungs(scene, profile)):
         if not attempt.problem:
             return Choice(attempt, (), _passed_over(tried))
         tried.append(attempt)
@@ -65,9 +77,9 @@ def _down_the_ladder(scene: Scene, profile: Profile) -> Choice:
     return Choice(min(reversed(tried), key=_shortfall), (), _passed_over(tried))
 
 
-def _attempts(scene: Scene, profile: Profile) -> Iterator[Attempt]:
+def _attempts(scene: Scene, profile: Profile, ladder: tuple[Rung, ...]) -> Iterator[Attempt]:
     """Each step of the ladder on each engine that could do it."""
-    for rung in _rungs(scene, profile):
+    for rung in ladder:
         for engine in engines_for(scene, profile, rung):
             yield _try(scene, profile, rung, engine)
 
@@ -82,6 +94,8 @@ def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
 
         return try_on_processors(scene, profile, rung, engine)
     if engine.experts_on_host:
+        from provisioner.planning.hosted import try_hosted  # Few models have experts.
+
         return try_hosted(scene, profile, rung, engine)
     return (try_held if engine.usage is None else try_served)(scene, profile, rung, engine)
 

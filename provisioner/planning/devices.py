@@ -106,6 +106,8 @@ def plain(name: str) -> str:
 
 def named(catalog: Catalog, text: str) -> tuple[str, ...]:
     """Catalog ids that a person may mean by this text; () for none, several when it is ambiguous."""
+    if text in catalog.accelerators:
+        return (text,)
     wanted = _short(plain(text))
     exact = [key for key, name in _driver_names(catalog) if wanted in _forms(key, name)]
     if exact:

@@ -58,7 +58,10 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
 
 def _ways(scene: Scene, engine: Engine, rung: Rung, subject: Subject, need: sizing.Need, load: Load) -> Iterator[Way]:
     for laid in ways_to_lay(need, load, subject, rung.placement, scene.ground, engine, scene.wish):
-        fitting, parts = learning.held(scene, engine, subject, laid)
+        untold = (
+            scene.terse and not scene.learned.residuals
+        )  # Nothing was measured, and nobody is told what each part takes.
+        fitting, parts = (laid, ()) if untold else learning.held(scene, engine, subject, laid)
         pointless = scene.terse and bool(fitting.problem)  # Nobody is told how fast it would be.
         speed = None if pointless else speed_of(scene, engine, subject, need, load, fitting, rung.context)
         yield Way(fitting, parts, speed)

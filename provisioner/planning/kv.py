@@ -178,14 +178,35 @@ def tokens(
 
     `states`: of each linear layer, kept for one request: prefix caching keeps a second one.
     """
+    pools = (pool_bytes,)
+    return counts(pools, geometry, degrees, dtype, context, block, step, stage, by_requests=by_requests, states=states)[
+        0
+    ]
+
+
+def counts(
+    pools: tuple[int, ...],
+    geometry: Geometry,
+    degrees: Degrees,
+    dtype: str,
+    context: int,
+    block: int,
+    step: int,
+    stage: int | None,
+    *,
+    by_requests: bool,
+    states: int,
+) -> tuple[int, ...]:
+    """The tokens of several pools of one model."""
     found = groups(geometry, degrees, dtype, stage)
-    if not found or pool_bytes <= 0:
-        return 0
+    if not found:
+        return (0,) * len(pools)
     layout = _layout(found, block)
-    blocks = pool_bytes // layout.block_bytes
+    blocks = [max(0, size) // layout.block_bytes for size in pools]
     if not (by_requests and context):
-        return blocks // layout.groups * layout.block * degrees.decode_context
-    return blocks * context // _request_blocks(found, layout, degrees, context, step, states)
+        return tuple(count // layout.groups * layout.block * degrees.decode_context for count in blocks)
+    each = _request_blocks(found, layout, degrees, context, step, states)
+    return tuple(count * context // each for count in blocks)
 
 
 def request_bytes(

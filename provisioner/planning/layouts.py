@@ -79,9 +79,10 @@ def layouts(
     copies: int | None = None,
     tensor_across_nodes: bool = False,
     a_node: Callable[[Degrees], int] | None = None,
+    hopeless: Callable[[Degrees], bool] = lambda _: False,
 ) -> Iterator[Layout]:
     """Every layout worth trying, lazily, best first; `copies` is the most that are wanted, `a_node` how many of them a node's
-    host has room beside.
+    host has room beside, `hopeless` which cuts nobody needs to see laid out.
 
     Of several with the same degrees on the same kind of card, each further one has strictly more free memory on its fullest
     card, so the first that fits is the one with the most copies and the nearest devices.
@@ -89,12 +90,13 @@ def layouts(
     asked = _Asked(site, refuses, copies, a_node)
     most = max((len(kind.cards) for kind in asked.ranked), default=0)
     for cut in cuts(most, geometry, asked.refuses):
-        for kind in asked.ranked:
+        for kind in () if hopeless(cut.degrees) else asked.ranked:
             for choice in asked.choices(kind, cut.degrees.ranks, asked.most(cut.degrees)):
                 yield _within(asked, kind, cut, choice)
     for nodes in range(2, min(site.nodes, MOST_NODES) + 1):
         for kind in asked.ranked:
-            yield from _over_nodes(asked, kind, nodes, geometry, tensor_across_nodes)
+            found = _over_nodes(asked, kind, nodes, geometry, tensor_across_nodes)
+            yield from (layout for layout in found if not hopeless(layout.degrees))
 
 
 def on_devices(site: Site, degrees: Degrees, devices: Collection[str]) -> Layout:

@@ -39,7 +39,7 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
     high = usage.budget.high - load.weights_bytes - sum(part.low for part in inside)
     if load.cache_bytes is not None:
         expected = low = high = load.cache_bytes
-    counts = [_tokens(load, each, dtype, block) for each in (expected, low, high)]
+    counts = _tokens(load, (expected, low, high), dtype, block)
     needed = request_bytes(load, dtype, block)
     outside = 0 if usage.graphs_inside else usage.graphs.bytes
     free = load.card.free_bytes - usage.budget.bytes - outside
@@ -59,10 +59,10 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
     )
 
 
-def _tokens(load: Load, size_bytes: int, dtype: str, block: int) -> int:
-    return kv.tokens(
-        size_bytes, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
-        bool(constant(load, "tokens_by_requests").value), int(constant(load, "linear_states").value),
+def _tokens(load: Load, pools: tuple[int, ...], dtype: str, block: int) -> tuple[int, ...]:
+    return kv.counts(
+        pools, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
+        by_requests=bool(constant(load, "tokens_by_requests").value), states=int(constant(load, "linear_states").value),
     )  # fmt: skip
 
 

@@ -7,9 +7,9 @@ from typing import cast
 from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Card, Degrees, Load, Usage
 from provisioner.model.plugins import Engine
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
-from provisioner.planning import flags, kv, learning, sharding, stock
+from provisioner.planning import flags, learning, stock
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Scene, Served
 from provisioner.planning.budget import Fit
@@ -22,23 +22,12 @@ from provisioner.planning.host_part import copies_beside, with_host
 from provisioner.planning.layouts import Layout, Site, apart, layouts
 from provisioner.planning.layouts import key as site_key
 from provisioner.planning.methods import contradicted
-from provisioner.planning.pool import Pool, cache_type, device_budget, pool, tightest
+from provisioner.planning.pool import Pool, device_budget, pool, tightest
 from provisioner.planning.stock import Subject
+from provisioner.planning.tried import Asked, has_room, load_of, over
 
 BEYOND = 1.1
 """Weights that are more than this times all memory of all devices need not be laid out to know that they do not fit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What one try is about, whatever the layout."""
-
-    scene: Scene
-    profile: Profile
-    rung: Rung
-    engine: Engine
-    subject: Subject
-    slots: int
 
 
 def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
@@ -115,10 +104,10 @@ def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
     hopeless: list[tuple[int, Layout, Dials]] = []
     for layout, dials in _layouts(asked, site):
         card = card_of(asked.scene.catalog, layout.card)
-        over = max(_weights(asked, layout.degrees)) - dials.offloaded_bytes - card.total_bytes
-        if over > 0:
-            hopeless.append((over, layout, dials))
-        else:
+        beyond = over(asked, layout.degrees, card, dials)
+        if beyond > 0:
+            hopeless.append((beyond, layout, dials))
+        elif not asked.scene.terse or has_room(asked, layout, card, dials):
             yield _tuned(asked, layout, card, dials)
     if hopeless and not asked.scene.terse:
         _, layout, dials = min(hopeless, key=lambda found: found[0])
@@ -147,14 +136,19 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
     fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
     count = len(site.cards)
     beside = tuple(min(count // ranks, copies_beside(room, ranks)) for ranks in range(1, count + 1))
-    key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside)
+    terse = asked.scene.terse
+    key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside, terse, dials.offloaded_bytes)
 
     def refuses(degrees: Degrees) -> str:
         return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, card, dials)
 
     if key not in known:
         known[key] = layouts(
-            site, asked.subject.geometry, refuses, a_node=lambda degrees: copies_beside(room, degrees.ranks)
+            site,
+            asked.subject.geometry,
+            refuses,
+            a_node=lambda degrees: copies_beside(room, degrees.ranks),
+            hopeless=lambda degrees: terse and over(asked, degrees, card, dials) > 0,
         )
     known[key], mine = tee(cast("Iterator[Layout]", known[key]))
     return mine
@@ -167,8 +161,13 @@ def _cutting(asked: Asked, card: Card, dials: Dials) -> tuple[object, ...]:
 
 
 def _tuned(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
-    """With the engine's own number of requests at a time; with the largest half of it that fits, if any does."""
+    """With the engine's own number of requests at a time; with the largest half of it that fits, if any does.
+
+    Fewer fit wherever more do, so the fewest are enough to know whether any number does.
+    """
     usual, *fewer = flags.sequences(dials, card, layout.degrees, asked.slots)
+    if asked.scene.terse:
+        return _on(asked, layout, card, replace(dials, sequences=fewer[-1] if fewer else usual))
     attempt = _on(asked, layout, card, replace(dials, sequences=usual))
     if not fewer or not _short_of_cache(attempt):
         return attempt
@@ -189,17 +188,8 @@ def _engine_refuses(asked: Asked, degrees: Degrees, card: Card, dials: Dials) ->
     key = ("refused", *_cutting(asked, card, dials), degrees)
     kept = asked.scene.lasting
     if key not in kept:
-        kept[key] = asked.engine.refuses(_load(asked, degrees, card, dials, 0))
+        kept[key] = asked.engine.refuses(load_of(asked, degrees, card, dials, 0))
     return str(kept[key])
-
-
-def _weights(asked: Asked, degrees: Degrees) -> tuple[int, ...]:
-    """Of a rank of each stage."""
-    subject, kept = asked.subject, asked.scene.lasting
-    key = ("weights", flags.mark(asked.scene, subject), degrees)
-    if key not in kept:
-        kept[key] = sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)
-    return cast("tuple[int, ...]", kept[key])
 
 
 def _refused(asked: Asked, site: Site) -> str:
@@ -214,46 +204,16 @@ def _why_none(asked: Asked, part: Site, site: Site) -> str:
     dials = dials_of(asked.engine, asked.scene, asked.subject, card)
     wanted = flags.asked_degrees(asked.scene.wish.options)
     kind = f" of {part.cards[0].name}" if len(part.cards) < len(site.cards) else ""
-    return asked.engine.refuses(_load(asked, wanted, card, dials, 0)) or (
+    return asked.engine.refuses(load_of(asked, wanted, card, dials, 0)) or (
         f"{wanted.ranks} devices are asked for, and {len(part.cards)}{kind} are there"
     )
-
-
-def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int) -> Load:
-    """One rank of this stage."""
-    subject = asked.subject
-    weights = _weights(asked, degrees)[stage]
-    beside = min(weights, dials.offloaded_bytes)
-    load = Load(
-        geometry=subject.geometry,
-        precision=dials.precision,
-        degrees=degrees,
-        card=card,
-        weights_bytes=weights - beside,
-        kv_bytes_per_token=0,
-        context=asked.rung.context,
-        sequences=dials.sequences,
-        batched_tokens=dials.batched_tokens,
-        version=dials.version,
-        eager=dials.eager,
-        utilization=dials.utilization,
-        stage=stage,
-        cache_type=dials.cache_type,
-        group=subject.group,
-        largest_graph=dials.largest_graph,
-        cache_bytes=dials.cache_bytes,
-        offloaded_bytes=beside,
-        constants=dials.constants,
-    )
-    kept_as = cache_type(dials.cache_type, load)
-    return replace(load, kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, kept_as))
 
 
 def _on(asked: Asked, layout: Layout, card: Card, dials: Dials) -> Attempt:
     """One layout, whose tightest stage decides."""
     tried = []
     for stage in range(layout.degrees.pipeline):
-        load = _load(asked, layout.degrees, card, dials, stage)
+        load = load_of(asked, layout.degrees, card, dials, stage)
         usage = _usage(asked, load)
         fitted = None if dials.utilization else flags.fitted_share(load, usage)
         if fitted is not None:
