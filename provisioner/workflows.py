@@ -495,6 +495,14 @@ def doctor(state_dir: str, sysroot: str | None) -> "Examined":
     return examine_here(digest, place)
 
 
+def make_ready(spec: Spec, docker_from: str | None, state_dir: str, progress: Progress) -> None:
+    """The first rounds of `up` on a bare server: what is installed changes the facts that all else is decided from."""
+    from provisioner.model.host import HostWish
+    from provisioner.phases.prepare_host import make_ready
+
+    make_ready(spec, HostWish(docker_from), place_of(state_dir), progress)
+
+
 def prepare(
     spec: Spec, wish: "HostWish", state_dir: str, only_check: bool = False, progress: Progress = QUIET
 ) -> "Prepared":

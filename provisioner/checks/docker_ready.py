@@ -23,7 +23,7 @@ def run(view: View) -> Iterator[Finding]:
             NAME,
             "error",
             what,
-            fix=f"`provision prepare` installs it; start one that is installed (`systemctl start docker`); or {OTHER}",
+            fix=f"`provision up --prepare` installs it; start one that is installed (`systemctl start docker`); or {OTHER}",
         )
     elif isinstance(engine, Unknown):
         if not engine.reason.startswith(NOT_STATED):

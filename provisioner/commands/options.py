@@ -57,6 +57,13 @@ class Arguments:
         value = self.values.get(key)
         return value if isinstance(value, tuple) else ()
 
+    def one_of(self, option: Option) -> str | None:
+        """A word that has to be among those that completion offers."""
+        word = self.text(option.key)
+        if word is not None and word not in option.suggestions:
+            raise BadInput(f"`{option.name} {word}`: not known", fix=f"one of {', '.join(option.suggestions)}")
+        return word
+
     def pairs(self, key: str) -> dict[str, str]:
         """The `key=value` texts of a repeated option."""
         pairs = {}
@@ -142,6 +149,14 @@ WANTED = (
 
 WAIT = Option("--wait", "wait so many seconds for another run to end, instead of refusing", "SECONDS", kind="number")
 """Shared by all commands that change something: one run at a time."""
+
+DOCKER_FROM = Option(
+    "--docker-from",
+    "where Docker Engine comes from; what is installed stays",
+    "NAME",
+    suggestions=("distribution", "docker"),
+)
+"""Shared by the commands that install it."""
 
 EVERYWHERE = (
     Option("--json", "one JSON document on standard output, and nothing else there", kind="switch"),

@@ -1,10 +1,9 @@
 """`provision prepare`: give this host what the plan stands on."""
 
-from provisioner.commands.options import WANTED, Arguments, Command, Example, Option
+from provisioner.commands.options import DOCKER_FROM, WANTED, Arguments, Command, Example, Option
 from provisioner.console import Screen
 from provisioner.errors import BadInput
 
-ENGINES = ("distribution", "docker")
 FIX_RANGE = "an address or a range, such as 10.20.0.0/16"
 
 
@@ -14,7 +13,7 @@ def run(arguments: Arguments, screen: Screen) -> int:
     from provisioner.model.host import HostWish
 
     wish = HostWish(
-        docker_from=_docker(arguments.text("docker_from")),
+        docker_from=arguments.one_of(DOCKER_FROM),
         allow=tuple(_range(each) for each in arguments.texts("allow")),
         ports=tuple(_port(each) for each in arguments.texts("port")),
         time_servers=tuple(_server(each) for each in arguments.texts("time_server")),
@@ -30,12 +29,6 @@ def run(arguments: Arguments, screen: Screen) -> int:
 
         screen.show(prepare_view(prepared, screen.look))
     return 3 if any(finding.level == "error" for finding in prepared.findings) else 0
-
-
-def _docker(word: str | None) -> str | None:
-    if word is not None and word not in ENGINES:
-        raise BadInput(f"`--docker-from {word}`: not known", fix=f"one of {', '.join(ENGINES)}")
-    return word
 
 
 def _range(text: str) -> str:
@@ -72,7 +65,7 @@ COMMAND = Command(
     ),
     options=(
         Option("--check", "show the tasks that would change something, and change nothing", kind="switch"),
-        Option("--docker-from", "where Docker Engine comes from; what is installed stays", "NAME", suggestions=ENGINES),
+        DOCKER_FROM,
         Option("--allow", "addresses that reach the published ports; may be repeated", "RANGE", kind="repeat"),
         Option("--port", "a published port besides those of the plan; may be repeated", "N", kind="repeat"),
         Option("--time-server", "a server of this site's own time; may be repeated", "HOST", kind="repeat"),

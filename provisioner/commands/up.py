@@ -1,6 +1,6 @@
 """`provision up`: the whole journey on this host."""
 
-from provisioner.commands.options import WAIT, WANTED, Arguments, Command, Example
+from provisioner.commands.options import DOCKER_FROM, WAIT, WANTED, Arguments, Command, Example, Option
 from provisioner.console import Screen
 
 
@@ -10,9 +10,11 @@ def run(arguments: Arguments, screen: Screen) -> int:
     from provisioner import workflows
     from provisioner.commands.wanted import spec
 
-    began = monotonic()
+    began, wanted = monotonic(), spec(arguments)
     with screen.progress() as progress:
-        outcome = workflows.up(spec(arguments), arguments.state_dir, progress, wait=arguments.number("wait") or 0)
+        if arguments.switch("prepare"):
+            workflows.make_ready(wanted, arguments.one_of(DOCKER_FROM), arguments.state_dir, progress)
+        outcome = workflows.up(wanted, arguments.state_dir, progress, wait=arguments.number("wait") or 0)
     if screen.json:
         from provisioner.views.documents import applied_document
 
@@ -32,8 +34,17 @@ COMMAND = Command(
     examples=(
         Example("provision up --profile demo", "a tiny model made on the spot: no GPU, no network"),
         Example("provision up --profile standard", "the same as `provision --profile standard`"),
+        Example(
+            "sudo provision up --profile standard --target docker --prepare",
+            "a bare server, Docker and driver included",
+        ),
         Example("provision up --model ./qwen3-8b-q4_k_m.gguf --context 16k", "weights that are at hand"),
     ),
-    options=(*WANTED, WAIT),
+    options=(
+        *WANTED,
+        Option("--prepare", "first give the host what the plan stands on, as `provision prepare` does", kind="switch"),
+        DOCKER_FROM,
+        WAIT,
+    ),
     run=run,
 )

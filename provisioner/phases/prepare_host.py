@@ -31,6 +31,17 @@ def prepare_host(spec: Spec, wish: HostWish, place: Place, only_check: bool, pro
     return Prepared(hostname, tuple(rounds), steps.steps, steps.findings, only_check)
 
 
+def make_ready(spec: Spec, wish: HostWish, place: Place, progress: Progress) -> None:
+    """The whole of it before something else is begun, which is refused where this host cannot be made ready."""
+    prepared = prepare_host(spec, wish, place, only_check=False, progress=progress)
+    errors = [finding for finding in prepared.findings if finding.level == "error"]
+    if errors:
+        first, *others = errors
+        raise Refused(
+            f"{prepared.hostname}: {first.message}", details=tuple(one.message for one in others), fix=first.fix
+        )
+
+
 def settings(steps: HostSteps) -> Mapping[str, object]:
     """What the steps would make of the host, whatever of it is there already."""
     from provisioner.planning.host_steps import variables

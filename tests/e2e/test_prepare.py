@@ -2,7 +2,9 @@
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from provisioner.planning.firewall import ruleset
 from tests.components import demand
 from tests.e2e.conftest import Installation
 from tests.e2e.containers import PROJECT, SYSTEMD, Container, started, wait_for_systemd
-from tools import docker, machines
+from tools import docker, images, machines
 
 pytestmark = [pytest.mark.thorough, pytest.mark.needs("lab-host", "index"), pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -21,6 +23,8 @@ PORT, SSH = 8443, 2222
 """SSH stands for every port that is not named: whoever holds a session there keeps it, and gets another."""
 ELSEWHERE = "10.99.0.0/16"
 DRIVER = "nvidia-driver-999"
+COMPOSE = "/usr/libexec/docker/cli-plugins/docker-compose"
+"""The distribution's Docker comes without it."""
 WANTED = (
     "--profile",
     "demo",
@@ -50,7 +54,17 @@ dpkg-deb --build /opt/driver /opt/driver.deb && dpkg --install /opt/driver.deb
 
 @pytest.fixture(scope="module")
 def host(wheel: Path, pytestconfig: pytest.Config) -> Iterator[Container]:
-    """A lab host on a network, with a package that is called like a driver, and two programs that listen."""
+    """With a package that is called like a driver, and two programs that listen."""
+    with bare_host(wheel, pytestconfig) as lab:
+        lab.run("sh", "-euc", PACKAGE)
+        echo = ECHO.replace("{PORT}", str(PORT)).replace("{SSH}", str(SSH))
+        lab.run("systemd-run", "--unit=echo", "/usr/bin/python3", "-c", echo)
+        yield lab
+
+
+@contextmanager
+def bare_host(wheel: Path, pytestconfig: pytest.Config) -> Iterator[Container]:
+    """A lab host on a network, with our wheel and what plays the playbooks."""
     demand("lab-host", pytestconfig)
     demand("index", pytestconfig)
     options = [*SYSTEMD, *docker.way_out(), "--volume=/var/lib/docker"]
@@ -58,11 +72,10 @@ def host(wheel: Path, pytestconfig: pytest.Config) -> Iterator[Container]:
         wait_for_systemd(lab)
         lab.copy_in(wheel, f"/opt/{wheel.name}")
         pip = "/opt/provision/bin/pip"
-        lab.run(pip, "install", "--quiet", *pins("ansible-core", "ansible-runner"), timeout=300)
+        lab.run(
+            pip, "install", "--quiet", *pins("ansible-core", "ansible-runner", "pyyaml", "cryptography"), timeout=300
+        )
         lab.run(pip, "install", "--quiet", "--no-deps", "--no-index", f"/opt/{wheel.name}")
-        lab.run("sh", "-euc", PACKAGE)
-        echo = ECHO.replace("{PORT}", str(PORT)).replace("{SSH}", str(SSH))
-        lab.run("systemd-run", "--unit=echo", "/usr/bin/python3", "-c", echo)
         yield lab
 
 
@@ -170,6 +183,27 @@ def test_nft_understands_the_rules(
     rules.write_text(ruleset((443, 8443), sources))
     host.copy_in(rules, "/opt/rules.nft")
     host.run("nft", "--check", "--file", "/opt/rules.nft")
+
+
+def test_up_prepares_a_bare_host_first_and_then_serves_on_it(wheel: Path, pytestconfig: pytest.Config) -> None:
+    """Its engine's image is handed in between: nothing outside is reached from there."""
+    image = images.image("llamacpp")
+    alone = [word for name in ("gateway", "openwebui") for word in ("--set", f"{name}=no")]
+    words = ["up", "--profile", "demo", "--target", "docker", "--no-monitoring", "--set", f"image={image}", *alone]
+    with bare_host(wheel, pytestconfig) as host:
+        refused = host.run("/opt/provision/bin/provision", *words, check=False)
+        assert (refused.returncode, "provision up --prepare" in refused.stderr) == (3, True), refused.stderr
+        words += ["--prepare", "--docker-from", "distribution"]
+        host.run("mkdir", "-p", COMPOSE.rpartition("/")[0])
+        host.copy_in(Path("~/.docker/cli-plugins/docker-compose").expanduser().resolve(), COMPOSE)
+        prepared = host.run("/opt/provision/bin/provision", *words, check=False, timeout=600)
+        assert (prepared.returncode, f"docker pull {image}" in prepared.stderr) == (1, True), prepared.stderr
+        assert host.run("docker", "version", "--format", "{{.Server.Version}}").stdout.strip()
+        into = ["docker", "exec", "--interactive", host.name, "docker", "load"]
+        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
+            subprocess.run(into, stdin=saved.stdout, check=True)
+        up = json.loads(host.run("/opt/provision/bin/provision", *words, "--json", timeout=600).stdout)
+        assert (up["changed"], up["exit_code"]) == (True, 0)
 
 
 TOOLKIT = """#!/bin/sh

@@ -268,7 +268,7 @@ DOCKER = ContainerEngine("28.5.1", "1.51", ("runc",), rootless=False, cgroup_dri
 @pytest.mark.parametrize(
     ("engine", "words", "fix"),
     [
-        (None, "no Docker Engine runs here", "provision prepare"),
+        (None, "no Docker Engine runs here", "provision up --prepare"),
         (Unknown("/var/run/docker.sock: Permission denied"), "cannot be asked: /var/run/docker.sock", "group `docker`"),
         (replace(DOCKER, version="4.3.1", podman=True), "Podman 4.3.1 answers at Docker's socket", "--target process"),
         (replace(DOCKER, rootless=True), "runs without root", "--target process"),
