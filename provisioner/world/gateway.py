@@ -1,11 +1,12 @@
 """The running gateway, asked through its published port which keys it goes by."""
 
 import json
-import ssl
 import time
 from collections.abc import Callable
 from http.client import HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
+
+from provisioner.world.trust import held_against
 
 SECONDS = 3.0
 PAUSE = 0.05
@@ -14,16 +15,12 @@ SETTLED_SECONDS = 0.3
 
 
 def keys_in_force(url: str, authority: str) -> str | None:
-    """What the gateway calls its file of keys; None where none answers.
-
-    It is held against the certificate that we put there; by what name it is reached here says nothing.
-    """
+    """What the gateway calls its file of keys; None where none answers."""
     address = urlsplit(url)
     try:
-        context = ssl.create_default_context(cafile=authority)
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        connection = HTTPSConnection(address.hostname or "", address.port, timeout=SECONDS, context=context)
+        connection = HTTPSConnection(
+            address.hostname or "", address.port, timeout=SECONDS, context=held_against(authority)
+        )
     except OSError:
         return None
     try:

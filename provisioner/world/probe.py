@@ -59,12 +59,12 @@ def _plain(question: Question, seconds: float) -> "HTTPConnection":
 
 
 def _secured(question: Question, seconds: float) -> "HTTPConnection":
-    import ssl
     from http.client import HTTPSConnection
     from urllib.parse import urlsplit
 
-    parts = urlsplit(question.url)
-    trusted = ssl.create_default_context(cafile=question.authority or None)
+    from provisioner.world.trust import held_against
+
+    parts, trusted = urlsplit(question.url), held_against(question.authority)
     return HTTPSConnection(parts.hostname or "", parts.port or 443, timeout=seconds, context=trusted)
 
 

@@ -2,14 +2,18 @@
 
 import os
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from provisioner.errors import BadInput
+from provisioner.model.containers import Question
+from provisioner.model.facts import Unknown
 from provisioner.model.release import MakeCertificate
-from provisioner.world import certificates
+from provisioner.world import certificates, probe
 
 NAMES = ("appliance", "localhost", "127.0.0.1", "fd00::1")
 
@@ -108,6 +112,25 @@ def test_the_operators_own_is_served_and_followed_when_it_is_renewed(tmp_path: P
     shaken(f"{tmp_path}/theirs/authority.pem", f"{theirs.folder}/served/server.pem", "llm.example.org")
     Path(theirs.certificate).write_text(Path(theirs.certificate).read_text() + "\n# renewed\n")
     assert not certificates.stands(theirs)
+
+
+def test_the_operators_own_is_known_by_this_machine_without_its_authority_or_its_name(
+    theirs: MakeCertificate,
+) -> None:
+    certificates.make(theirs)
+    front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    front.load_cert_chain(f"{theirs.folder}/served/server.pem")
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as door:
+        door.socket = front.wrap_socket(door.socket, server_side=True)
+        threading.Thread(target=door.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{door.server_port}/"
+        answer = probe.ask(Question("gateway", "the gateway", url, authority=f"{theirs.folder}/authority.pem"), None)
+        stranger = probe.ask(
+            Question("gateway", "the gateway", url, authority=ssl.get_default_verify_paths().cafile or ""), None
+        )
+        door.shutdown()
+    assert isinstance(answer, probe.Answer), answer
+    assert isinstance(stranger, Unknown)
 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path, theirs: MakeCertificate) -> None:
