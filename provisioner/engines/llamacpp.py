@@ -58,6 +58,7 @@ ENGINE = Engine(
     name="llamacpp",
     title="llama.cpp",
     formats=("gguf",),
+    tasks=("chat", "embed", "rerank"),
     command=command,
     environment=environment,
     health_path="/health",

@@ -29,6 +29,7 @@ ENGINE = Engine(
     name="lmstudio",
     title="LM Studio",
     formats=("gguf",),
+    tasks=("chat", "embed"),
     command=command,
     environment=environment,
     health_path="/v1/models",

@@ -96,6 +96,7 @@ ENGINE = Engine(
     name="ollama",
     title="Ollama",
     formats=("gguf",),
+    tasks=("chat", "embed"),
     command=command,
     environment=environment,
     health_path="/v1/models/{model}",

@@ -73,6 +73,7 @@ ENGINE = Engine(
     name="sglang",
     title="SGLang",
     formats=("safetensors",),
+    tasks=("chat", "embed", "rerank"),
     command=command,
     environment=environment,
     health_path="/health",

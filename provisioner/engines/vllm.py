@@ -76,6 +76,7 @@ ENGINE = Engine(
     name="vllm",
     title="vLLM",
     formats=("safetensors",),
+    tasks=("chat", "embed", "rerank"),
     command=command,
     environment=environment,
     health_path="/health",

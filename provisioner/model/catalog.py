@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from provisioner.model.record import dataclass, field
 
+CHAT = "chat"
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -127,6 +129,8 @@ class ModelEntry:
     source: str
     context: int = 0
     """The longest context that the model was trained for; 0 where it is not known."""
+    task: str = CHAT
+    """What it answers with: `chat`; `embed`, vectors of texts; `rerank`, how well a text answers a question."""
     active_parameters: int | None = None
     """Parameters that one token passes through, in a mixture of experts."""
     parameters_rounded: bool = False

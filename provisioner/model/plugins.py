@@ -87,6 +87,8 @@ class Engine:
     """The environment variable that it takes its key from, where it reads no file; it is set inside its container."""
     keyless: bool = False
     """It knows no keys: whoever reaches its port is answered, so nobody but the gateway and this host may."""
+    tasks: tuple[str, ...] = ("chat",)
+    """Kinds of models that it serves, as the catalog names them."""
     one_file: bool = False
     """It loads a GGUF of one file alone."""
     targets: tuple[str, ...] = ("process",)

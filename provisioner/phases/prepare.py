@@ -193,6 +193,8 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: nobody is known to publish this model in this precision; it would have to be made of {unknown}",
             fix="make it, and name its folder: `--model FOLDER`; or choose a `--precision` that is published",
         )
+    if planned := next((one for one in plan.findings if one.id == "planned-only"), None):
+        raise Refused(f"{plan.hostname}: {planned.message}", fix=planned.fix)
     if not _starts(plan):
         raise Refused(
             f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from provisioner.errors import BadInput
-from provisioner.model.catalog import ModelEntry
+from provisioner.model.catalog import CHAT, ModelEntry
 from provisioner.model.plan import Rejected
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
-from provisioner.planning.engines import engines_for, on_processors, out_of_question
+from provisioner.planning.engines import engines_for, on_processors, out_of_question, task_of
 from provisioner.planning.held import try_held
 from provisioner.planning.served import try_served
 from provisioner.planning.settings import Wish
@@ -85,6 +85,12 @@ def _attempts(scene: Scene, profile: Profile, ladder: tuple[Rung, ...]) -> Itera
 
 
 def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
+    """Speeds are of answers, token by token: nothing is said of models that give none."""
+    attempt = _tried(scene, profile, rung, engine)
+    return attempt if task_of(scene, profile) == CHAT else replace(attempt, speed=None)
+
+
+def _tried(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
     problem = out_of_question(scene, profile, rung, engine)
     if problem:
         slots = scene.wish.concurrency or profile.concurrency

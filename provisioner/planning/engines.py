@@ -1,6 +1,7 @@
 """Which engines come into question for a step of the ladder, in the order of the profile."""
 
 from provisioner.errors import BadInput
+from provisioner.model.catalog import CHAT
 from provisioner.model.plugins import Engine
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Scene
@@ -34,6 +35,8 @@ def out_of_question(scene: Scene, profile: Profile, rung: Rung, engine: Engine) 
     """Why this engine would do this step on no machine at all; empty where it depends on the machine."""
     if not _starts(engine, scene):
         return f"{_nothing_starts(scene)} another engine than {engine.title}"
+    if (task := task_of(scene, profile)) not in engine.tasks:
+        return f"{engine.title} serves no model for the task `{task}`"
     if scene.wish.gguf and "gguf" not in engine.formats:
         return f"{engine.title} loads {' and '.join(engine.formats)}, and {scene.wish.gguf} holds GGUF files"
     if engine.experts_on_host and is_path(profile.model):
@@ -101,6 +104,8 @@ def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
         held = folder_named(profile.model, scene.shelf) is not None
         return ("safetensors" if held else "gguf") in engine.formats
     entry = scene.catalog.model(profile.model)
+    if entry.task not in engine.tasks:
+        return False
     if "gguf" in engine.formats and entry.offer(rung.precision):
         return True
     if "safetensors" not in engine.formats:
@@ -108,6 +113,11 @@ def _loads(engine: Engine, scene: Scene, profile: Profile, rung: Rung) -> bool:
     # What nobody publishes would have to be converted first: only for those who ask for it.
     asked = scene.wish.precision is not None and checkpoint_of(entry, rung.precision) is not None
     return asked or published(entry, rung.precision, makers(scene, engine)) is not None
+
+
+def task_of(scene: Scene, profile: Profile) -> str:
+    """What the model is for; a file of somebody's own is taken for one to chat with."""
+    return CHAT if is_path(profile.model) else scene.catalog.model(profile.model).task
 
 
 def makers(scene: Scene, engine: Engine) -> frozenset[str]:

@@ -1,9 +1,11 @@
 """What a plan that fits will be like to use: requests, people and speeds, estimated for the very layout that was chosen."""
 
+from provisioner.model.catalog import CHAT
 from provisioner.model.plan import Capacity
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.capacity import Estimate, concurrent, users
 from provisioner.planning.devices import entry_of, link_of
+from provisioner.planning.engines import task_of
 from provisioner.planning.expected import expect
 from provisioner.planning.islands import FABRIC, farthest
 from provisioner.planning.speed import Speed
@@ -14,6 +16,8 @@ def of_served(scene: Scene, attempt: Attempt) -> Estimate | str:
     served, subject = attempt.served, attempt.subject
     if served is None or subject is None:
         return "nothing was chosen"
+    if task_of(scene, attempt.profile) != CHAT:
+        return "it gives no answers token by token"
     if served.load.offloaded_bytes:
         return "weights in host memory cross the bus for each token, and nobody measured how fast"
     entry = entry_of(scene.catalog, served.layout.card)

@@ -1,11 +1,13 @@
 """Why the plan is as it is, in words: what was chosen, because of what, and what was passed over."""
 
+from provisioner.model.catalog import CHAT
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.model.record import replace
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.choose import AUTO, choose
+from provisioner.planning.engines import task_of
 from provisioner.planning.host_part import copies_beside
 from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.layouts import Layout
@@ -188,6 +190,8 @@ def _image(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
 def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     if scene.wish.system:
         return _on_another_system(scene, attempt)
+    if (task := task_of(scene, attempt.profile)) != CHAT:
+        return _for_another_task(attempt, task)
     if attempt.engine.starts:
         return ()
     target = target_of(scene.wish, attempt.engine)
@@ -195,6 +199,12 @@ def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     return (
         Finding("planned-only", "note", told, fix="`provision up --engine llamacpp` serves with the embedded engine"),
     )
+
+
+def _for_another_task(attempt: Attempt, task: str) -> tuple[Finding, ...]:
+    told = f"planned only: this version proves a service by a chat answer, and this model is for the task `{task}`"
+    fix = f"start it with {attempt.engine.title} by hand; the chat page of target `docker` searches documents with a model of its own"
+    return (Finding("planned-only", "note", told, fix=fix),)
 
 
 def _on_another_system(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:

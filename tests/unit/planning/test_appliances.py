@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from provisioner.model.plan import Plan
+from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from tests.unit.planning.samples import machine, plan
 from tests.unit.planning.test_golden_plans import golden
@@ -48,6 +49,21 @@ def test_each_is_planned_as_it_is_sold_or_refused_with_the_arithmetic(entry: dic
     if one.verdict == "refused":
         assert "GiB" in one.binding
         assert one.cheapest_changes
+
+
+def test_what_is_too_much_for_twelve_gb_is_offered_in_the_ways_that_fit_each() -> None:
+    """Ollama keeps a cache in 8 bits with flash attention; fewer tokens or requests are the next ways."""
+    hardware = "1x RTX 3060, 8 cores, 32 GiB, 1 TiB disk"
+    spec = Spec(model="deepseek-r1-distill-qwen-14b", engine="ollama", precision="q4_k_m")
+    asked = plan(machine(hardware), spec)
+    offers = [change.flags for change in asked.cheapest_changes]
+    assert offers[0] == ("--set", "engine.cache-type-k=q8_0", "--set", "engine.cache-type-v=q8_0")
+    assert ("--context", "6144") in offers
+    assert ("--concurrency", "1") in offers
+    eight = plan(machine(hardware), replace(spec, settings={"engine.cache-type-k": "q8_0"}))
+    assert eight.verdict == "fits", eight.binding
+    assert (eight.context, eight.services[0].env["OLLAMA_KV_CACHE_TYPE"]) == (8192, "q8_0")
+    assert eight.services[0].env["OLLAMA_FLASH_ATTENTION"] == "1"
 
 
 def test_the_whole_of_it_as_it_was_reviewed() -> None:
