@@ -85,6 +85,7 @@ def _spec(values: Mapping[str, str | int], settings: Mapping[str, str], models: 
         source=texts.get("source"),
         listen=texts.get("listen"),
         registry=texts.get("registry"),
+        images=_home(texts.get("images")),
         monitoring=texts.get("monitoring", "yes") == "yes",
         settings=dict(settings),
     )

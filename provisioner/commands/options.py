@@ -141,6 +141,12 @@ WANTED = (
     Option("--source", "where weights are downloaded from", "NAME|URL", suggestions=("huggingface", "modelscope")),
     Option("--listen", "the address to publish, with keys; 127.0.0.1 unless given", "ADDRESS"),
     Option("--registry", "where images are pulled from instead of the registries in their names", "HOST"),
+    Option(
+        "--images",
+        "an archive of `docker save`, or a folder of some, to take images from",
+        "PATH",
+        suggestions=("<file>",),
+    ),
     Option("--no-monitoring", "leave measurements and their dashboards out", kind="switch"),
     Option("--set", "any planned value by its dotted name; may be repeated", "KEY=VALUE", kind="repeat"),
     Option("--file", "the deployment file", "FILE", short="-f", suggestions=("<file>",)),

@@ -18,6 +18,7 @@ FLAGS = (
     "source",
     "listen",
     "registry",
+    "images",
 )
 
 

@@ -106,6 +106,17 @@ class PullImage:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadImages:
+    """Hand an archive to the container engine, for the images of these names that it holds."""
+
+    archive: str
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"docker load --input {shlex.quote(self.archive)}  # {', '.join(self.names)}"
+
+
+@dataclass(frozen=True, slots=True)
 class WriteRelease:
     release: Release
     folder: str
@@ -220,6 +231,7 @@ Action = (
     | MakeFolder
     | MakeCertificate
     | PullImage
+    | LoadImages
     | MakeModel
     | TakeFile
     | Download
@@ -286,6 +298,8 @@ class Standing:
     """What a plan wants to be there besides, and is."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Images of the container engine that a plan asked for, by the name it calls them: what pins them."""
+    archives: Mapping[str, str] = field(default_factory=dict)
+    """Where those of them lie that the operator brought: a file for each name."""
     weights: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The hashes of what each complete release serves, by its digest; asked only where there are `parts`."""
 

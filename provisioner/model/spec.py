@@ -27,6 +27,8 @@ class Spec:
     listen: str | None = None
     registry: str | None = None
     """Where images come from instead of the registries that their names begin with."""
+    images: str | None = None
+    """An archive of images, or a folder of some: what is in them is not pulled."""
     monitoring: bool = True
     """Whether measurements are collected and shown, on targets that can."""
     settings: Mapping[str, str] = field(default_factory=dict)

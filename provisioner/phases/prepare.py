@@ -60,7 +60,7 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     at_hand = with_hub(spec, shelf(spec, store, place), books)
     plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place), Learned(store.residuals()))
     plan = beside_engines(_named_folder(plan, spec), spec, place)
-    standing = _with_images(plan, standing)
+    standing = _with_images(plan, standing, spec.images)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     return ground(checked(plan, facts, taken, place, manager), facts, standing, store.good_releases(), place)
@@ -75,8 +75,8 @@ def beside_engines(plan: Plan, spec: Spec, place: Place, *, rendered: bool = Tru
     return with_companions(plan, spec, place, rendered=rendered)
 
 
-def _with_images(plan: Plan, standing: Standing) -> Standing:
-    """What pins the images that a plan for containers names."""
+def _with_images(plan: Plan, standing: Standing, archives: str | None) -> Standing:
+    """What pins the images that a plan for containers names, and where those lie that are not here."""
     from provisioner.world.images import pinned  # Only who plans for containers asks for images.
 
     if plan.target != CONTAINERS or plan.verdict != "fits":
@@ -84,7 +84,18 @@ def _with_images(plan: Plan, standing: Standing) -> Standing:
     from provisioner.world.certificates import stands
 
     made = frozenset(one for one in plan.makes if stands(one))
-    return replace(standing, images=pinned(diff.images_of(plan)), made=made)
+    wanted = diff.images_of(plan)
+    here = pinned(wanted)
+    missing = tuple(name for name in wanted if name not in here)
+    return replace(standing, images=here, made=made, archives=_archived(archives, missing))
+
+
+def _archived(archives: str | None, missing: tuple[str, ...]) -> Mapping[str, str]:
+    if archives is None or not missing:
+        return {}
+    from provisioner.world.archives import holding
+
+    return holding(archives, missing)
 
 
 def _named_folder(plan: Plan, spec: Spec) -> Plan:
@@ -109,7 +120,7 @@ def ground(
         return Ground(facts, plan, standing, None, (), (), ())
     files = plan.model.files
     images = diff.images_of(plan) if plan.target == CONTAINERS else ()
-    missing = diff.pulls(plan, standing.images) if images else ()
+    missing = diff.pulls(plan, standing) if images else ()
     fetches = (*diff.fetches(files, urls_of(files), standing, place), *missing)
     plan = diff.with_images(plan, standing.images) if images else plan
     release = (render if rendered else outlined)(plan, targets[plan.target or ""], place)

@@ -11,6 +11,7 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    LoadImages,
     MakeFolder,
     MakeKey,
     MakeModel,
@@ -51,9 +52,17 @@ def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
     return TakeFile(file, blob)
 
 
-def pulls(plan: Plan, pinned: Mapping[str, str]) -> tuple[PullImage, ...]:
-    """What brings the images that are not here."""
-    return tuple(PullImage(name) for name in images_of(plan) if name not in pinned)
+def pulls(plan: Plan, standing: Standing) -> tuple[Action, ...]:
+    """What brings the images that are not here: out of the operator's archives, each read once, else from their registries."""
+    missing = [name for name in images_of(plan) if name not in standing.images]
+    archives = dict.fromkeys(standing.archives[name] for name in missing if name in standing.archives)
+    return (
+        *(
+            LoadImages(path, tuple(name for name in missing if standing.archives.get(name) == path))
+            for path in archives
+        ),
+        *(PullImage(name) for name in missing if name not in standing.archives),
+    )
 
 
 def images_of(plan: Plan) -> tuple[str, ...]:

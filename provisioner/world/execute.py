@@ -12,6 +12,7 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    LoadImages,
     MakeCertificate,
     MakeFolder,
     MakeKey,
@@ -55,8 +56,8 @@ class Executor:
                 processes.stop(pid, started)
             case StartProcess(service=service, unit=unit):
                 self._start(service, unit)
-            case PullImage(name):
-                self._pull(name)
+            case PullImage() | LoadImages():
+                self._bring_images(action)
             case TakeSnapshot() | RestoreSnapshot():
                 _keep(action)
             case MakeCertificate():
@@ -77,10 +78,14 @@ class Executor:
 
         bring.bring(action, self.place, self.store, self.progress.bytes)
 
-    def _pull(self, name: str) -> None:
+    def _bring_images(self, action: PullImage | LoadImages) -> None:
         from provisioner.world import images
 
-        images.pull(name, self.progress.bytes)
+        match action:
+            case PullImage(name):
+                images.pull(name, self.progress.bytes)
+            case LoadImages(archive):
+                images.load(archive, self.progress.bytes)
 
     def _start(self, service: str, unit: str) -> None:
         log = f"{self.place.state}/logs/{service}.log"

@@ -1,6 +1,7 @@
 """Images of the container engine: which are here, what pins them, and bringing those that are not."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 PULL_SECONDS = 3600
 """An engine's image is ten gigabytes and more."""
+PIECE = 1 << 20
 
 
 def pinned(names: tuple[str, ...]) -> Mapping[str, str]:
@@ -67,6 +69,32 @@ def pull(name: str, progress: Callable[[int, int], None]) -> None:
         raise RunFailed(f"{name}: the image cannot be pulled: {why}", fix=_remedy(name)) from error
 
 
+def load(archive: str, progress: Callable[[int, int], None]) -> None:
+    """Hand over all that an archive holds; the engine says itself what is wrong with it."""
+    from docker.errors import DockerException
+
+    try:
+        with closing(client()) as here:
+            for event in here.api.load_image(_pieces(archive, progress)):  # type: ignore[no-untyped-call]
+                if "error" in event:
+                    raise RunFailed(f"{archive}: the images cannot be loaded: {event['error']}", fix=_reload(archive))
+    except (DockerException, OSError) as error:
+        why = getattr(error, "explanation", None) or error
+        raise RunFailed(f"{archive}: the images cannot be loaded: {why}", fix=_reload(archive)) from error
+
+
+def _pieces(archive: str, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    total = os.path.getsize(archive)
+    with open(archive, "rb") as stream:
+        while piece := stream.read(PIECE):
+            yield piece
+            progress(stream.tell(), total)
+
+
+def _reload(archive: str) -> str:
+    return f"`docker load --input {archive}` says more; copy the archive anew, and leave room on the disk of Docker"
+
+
 def _note(event: Mapping[str, object], layers: dict[str, tuple[int, int]]) -> None:
     """Only what is being downloaded counts: unpacking tells the same bytes a second time."""
     detail = event.get("progressDetail")
@@ -78,7 +106,7 @@ def _note(event: Mapping[str, object], layers: dict[str, tuple[int, int]]) -> No
 
 
 def _remedy(name: str) -> str:
-    return f"`docker pull {name}` says more; a mirror: `--registry HOST`; another image: `--set image=NAME`; or `docker load` it here"
+    return f"`docker pull {name}` says more; a mirror: `--registry HOST`; another image: `--set image=NAME`; or an archive of it: `--images FILE`"
 
 
 def client() -> "DockerClient":

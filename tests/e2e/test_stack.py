@@ -192,3 +192,25 @@ def chats(page: str, *statements: str) -> list[str]:
         for statement in statements:
             database.execute(statement)
         return [str(words) for (words,) in database.execute("SELECT words FROM chat ORDER BY rowid")]
+
+
+def test_an_image_out_of_an_archive(stack: Stack, tmp_path: Path) -> None:
+    """The very image under a name that no registry knows."""
+    name, archive = f"provision-tests/archived:{os.getpid()}", tmp_path / "images" / "engine.tar"
+    archive.parent.mkdir()
+    docker("tag", images.image("llamacpp"), name)
+    docker("save", "--output", str(archive), name)
+    docker("rmi", name)
+    try:
+        named = ("--set", f"image={name}", "--images", str(archive.parent))
+        assert f"docker load --input {archive}  # {name}" in stack.ok("plan", *named).stdout
+        assert stack.json("up", *named, timeout=240)["changed"] is True
+        assert stack.json("up", *named)["changed"] is False
+        stack.ok("down", "--purge")
+        with archive.open("r+b") as broken:
+            broken.truncate(1 << 20)
+        docker("rmi", name)
+        refused = stack.run("up", *named)
+        assert (refused.returncode, f"{archive}: this is no archive of images" in refused.stderr) == (2, True)
+    finally:
+        subprocess.run(["docker", "rmi", name], capture_output=True, check=False)

@@ -12,6 +12,7 @@ from provisioner.model.release import (
     Activate,
     Download,
     LinkFile,
+    LoadImages,
     MakeFolder,
     MakeKey,
     MakeModel,
@@ -98,6 +99,8 @@ class SimulatedWorld:
                 self.made.add(action)
             case PullImage(name):
                 self.images[name] = f"{name.partition('@')[0]}@sha256:{sha256(name.encode()).hexdigest()}"
+            case LoadImages(_, names):
+                self.images |= {name: f"sha256:{sha256(name.encode()).hexdigest()}" for name in names}
             case Download(file) if file.origin.endswith("/"):
                 raise FileNotFoundError(f"{file.origin}: nobody has listed its files")
             case MakeModel(file) | TakeFile(file) | Download(file):
