@@ -185,6 +185,8 @@ class Change:
     """For a change of the machine: `provision plan --what-if` with this shows the plan."""
     without: tuple[str, ...] = ()
     """Settings that have to be left out for it, as `--set` names them."""
+    tokens_per_second: float | None = None
+    """Of one request alone, by estimate; None where nobody can say."""
 
 
 @dataclass(frozen=True, slots=True)

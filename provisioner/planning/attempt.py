@@ -61,6 +61,11 @@ class Attempt:
     """Part by part what the memory is planned to be: what the engine says after its start is held against it."""
 
     @property
+    def slow(self) -> bool:
+        """Too slow to talk to, by what the profile says of that."""
+        return self.speed is not None and self.speed.tokens_per_second < self.profile.min_tokens_per_second
+
+    @property
     def label(self) -> str:
         spread = f", {words(self.served.layout.degrees)}" if self.served else ""
         return f"{self.engine.title}: {self.rung.precision}, {self.rung.context} tokens, {self.rung.placement}{spread}"

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Iterator
 
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Change
 from provisioner.model.record import replace
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.choose import choose, fits
 from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey
+from provisioner.planning.offers import Offer, offer
 from provisioner.planning.whatif import what_if
 
 CARDS_OF_A_SERVER = 8
 MORE_NODES = (2, 3, 4)
 
 
-def more_cards(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def more_cards(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """The fewest cards like those that are there, free and healthy, that a server has room for; else further servers like this one."""
     cards = scene.ground.cards
     if not cards or attempt.rung.placement == "host":
@@ -30,14 +30,14 @@ def more_cards(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     )
     if count:
         found = choose(_changed(scene, _added(count, known))).attempt
-        yield Change(f"{count} more {pattern.name}", f"{found.label} fits then", (), _added(count, known))
+        yield offer(found, f"{count} more {pattern.name}", f"{found.label} fits then", (), _added(count, known))
         return
     for factor in MORE_NODES if attempt.served else ():
         nodes = f"{scene.facts.nodes * factor} nodes"
         choice = choose(_changed(scene, nodes))
         if choice.fits:
             told = f"{choice.attempt.label} fits then"
-            yield Change(f"{scene.facts.nodes * factor} servers like this one", told, (), nodes)
+            yield offer(choice.attempt, f"{scene.facts.nodes * factor} servers like this one", told, (), nodes)
             return
 
 

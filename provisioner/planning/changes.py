@@ -1,6 +1,7 @@
 """The cheapest changes that would make a refused plan fit; each one was planned before it is told."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.plan import Change
@@ -13,8 +14,9 @@ from provisioner.planning.card_offers import more_cards
 from provisioner.planning.choose import AUTO, choose, fits
 from provisioner.planning.flags import CACHE, DEGREES, GRAPHS, WITHOUT_GRAPHS
 from provisioner.planning.ground import survey
-from provisioner.planning.host_offers import experts_beside, split_beside
+from provisioner.planning.host_offers import all_on_host, experts_beside, split_beside
 from provisioner.planning.kv import value_bits
+from provisioner.planning.offers import TOY, Offer, first_fast, in_order, offer, pace
 from provisioner.planning.stock import is_path
 from provisioner.planning.whatif import what_if, without_processes
 
@@ -28,7 +30,7 @@ SMALLER_CACHE = {"cache-type-k": "q8_0", "cache-type-v": "q8_0"}
 
 
 def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
-    """From what costs the user least to what costs most."""
+    """From what costs the user least to what costs most; what would answer too slowly to talk to comes after all others."""
     attempt = refused.attempt
     scene = replace(scene, terse=True)
     asked = (
@@ -42,13 +44,13 @@ def cheapest_changes(scene: Scene, refused: Choice) -> tuple[Change, ...]:
         _any_engine(scene),
         experts_beside(scene, attempt),
         split_beside(scene, attempt),
-        _host_memory(scene, attempt),
+        all_on_host(scene, attempt),
         _smaller_profile(scene, attempt.profile),
         _more_memory(scene, attempt),
         more_cards(scene, attempt),
     )
-    found = tuple(change for changes in asked for change in changes)[:AT_MOST]
-    return found or tuple(_two_at_once(scene, attempt))
+    found = in_order(chain.from_iterable(asked), AT_MOST)
+    return found or in_order(_two_at_once(scene, attempt), AT_MOST)
 
 
 def _wishing(scene: Scene, **changes: object) -> Scene:
@@ -59,7 +61,7 @@ def _with_facts(scene: Scene, facts: HostFacts) -> Scene:
     return replace(scene, facts=facts, ground=survey(facts))
 
 
-def _other_degrees(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _other_degrees(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """What was set by hand and does not divide, as the planner would set it."""
     asked = scene.wish.options
     if not any(name in DEGREES for name in asked):
@@ -70,22 +72,24 @@ def _other_degrees(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         return
     planned = found.served.options
     wanted = {name: planned.get(name, "1") for name in DEGREES if name in asked or name in planned}
-    if fits(_wishing(scene, options={**free, **wanted})):
+    again = choose(_wishing(scene, options={**free, **wanted}))
+    if again.fits:
         flags = (("--set", f"engine.{name}={value}") for name, value in wanted.items())
         cut = found.served.layout
-        yield Change(words(cut.degrees), cut.because, tuple(word for pair in flags for word in pair))
+        yield offer(again.attempt, words(cut.degrees), cut.because, tuple(word for pair in flags for word in pair))
 
 
-def _stopped_tenants(scene: Scene) -> Iterator[Change]:
+def _stopped_tenants(scene: Scene) -> Iterator[Offer]:
     """Programs of others that hold memory of a device: the largest alone, else all of them."""
     tenants = sorted(_tenants(scene.facts), key=lambda tenant: -tenant[2])
     for chosen in (tenants[:1], tenants) if len(tenants) > 1 else (tenants,):
-        if chosen and fits(_with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))):
+        freer = _with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))
+        if chosen and fits(freer):
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for _, pid, _, name in chosen)
             freed = sum(used for _, _, used, _ in chosen)
             where = ", ".join(dict.fromkeys(device for device, *_ in chosen))
             stopped = ", ".join(f"without process {pid}" for _, pid, _, _ in chosen)
-            yield Change(f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
+            yield offer(choose(freer).attempt, f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
             return
 
 
@@ -97,7 +101,7 @@ def _tenants(facts: HostFacts) -> Iterator[tuple[str, int, int, str | None]]:
                     yield f"{vendor}:{card.index}", process.pid, process.used_bytes, process.name
 
 
-def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """Graphs for as many requests as are wanted at a time alone, or none: both cost speed and no answers."""
     asked, known = scene.wish.options, attempt.engine.options
     if attempt.served is None or any(flag in asked for flag in (*GRAPHS, *WITHOUT_GRAPHS)):
@@ -105,14 +109,16 @@ def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     fewer = [(flag, str(attempt.slots), f"graphs for batches up to {attempt.slots}") for flag in GRAPHS]
     none = [(flag, value, "no graphs") for flag, value in WITHOUT_GRAPHS.items()]
     for flag, value, told in (*fewer, *none):
-        if flag in known and fits(_wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)):
+        changed = _wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)
+        if flag in known and fits(changed):
             engine = () if scene.wish.engine else ("--engine", attempt.engine.name)
             because = "larger batches start their kernels one by one, which is slower"
-            yield Change(told, because, (*engine, "--set", f"engine.{flag}={value}"))
+            found = choose(changed).attempt
+            yield offer(found, told, because, (*engine, "--set", f"engine.{flag}={value}"))
             return
 
 
-def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     wanted = _smaller_types(attempt.engine)
     if not wanted or any(flag in scene.wish.options for flag in wanted):
         return
@@ -125,7 +131,7 @@ def _smaller_cache(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         ]
         kept = flags if scene.wish.engine is None else flags[1:]
         kind = next(iter(wanted.values()))
-        yield Change(f"KV cache in {kind}", f"{found.attempt.rung.context} tokens of context fit; half the bytes a token",
+        yield offer(found.attempt, f"KV cache in {kind}", f"{found.attempt.rung.context} tokens of context fit; half the bytes a token",
                      tuple(word for pair in kept for word in pair))  # fmt: skip
 
 
@@ -135,13 +141,14 @@ def _smaller_types(engine: Engine) -> dict[str, str]:
     return {flag: kind for flag, kind in kinds.items() if flag in engine.options}
 
 
-def _smaller_context(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _smaller_context(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     steps = attempt.rung.context // CONTEXT_STEP
     largest = _largest(steps - 1, lambda count: fits(_with_context(scene, count * CONTEXT_STEP)))
     if largest:
         context = largest * CONTEXT_STEP
         fitting = choose(_with_context(scene, context)).attempt
-        yield Change(
+        yield offer(
+            fitting,
             f"context of {context} tokens instead of {attempt.rung.context}",
             f"{fitting.rung.precision} fits; longer conversations are cut",
             ("--context", str(context)),
@@ -152,10 +159,11 @@ def _with_context(scene: Scene, context: int) -> Scene:
     return _wishing(scene, context=context)
 
 
-def _lower_concurrency(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _lower_concurrency(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     largest = _largest(attempt.slots - 1, lambda count: fits(_wishing(scene, concurrency=count)))
     if largest:
-        yield Change(
+        yield offer(
+            choose(_wishing(scene, concurrency=largest)).attempt,
             f"{largest} at a time instead of {attempt.slots}",
             "more requests than that wait their turn",
             ("--concurrency", str(largest)),
@@ -173,7 +181,7 @@ def _largest(limit: int, enough: Callable[[int], bool]) -> int:
     return low
 
 
-def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """The largest that is smaller than what was tried; of those that exist, whichever engine loads it."""
     if is_path(attempt.profile.model):
         return
@@ -187,8 +195,9 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
         known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
     for precision, weight in sorted(known.items(), key=lambda pair: -pair[1]):
         smaller = limit is None or weight < limit
-        if smaller and precision not in tried and fits(_wishing(scene, precision=precision)):
-            yield Change(
+        if smaller and precision not in tried and fits(changed := _wishing(scene, precision=precision)):
+            yield offer(
+                choose(changed).attempt,
                 f"{precision} instead of {attempt.rung.precision}",
                 f"{size(weight)} of weights; {answers_in(precision)}",
                 ("--precision", precision),
@@ -196,7 +205,7 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Change]:
             return
 
 
-def _two_at_once(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _two_at_once(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """Where no single change is enough: the precision that leaves the longest context, if need be for one request at a time."""
     for requests in (None, 1):
         wished = _wishing(scene, concurrency=requests or scene.wish.concurrency)
@@ -207,7 +216,13 @@ def _two_at_once(scene: Scene, attempt: Attempt) -> Iterator[Change]:
             alone = ("--concurrency", "1") if requests else ()
             told = f"{precision} instead of {attempt.rung.precision}, and {largest} tokens instead of {attempt.rung.context}"
             flags = ("--precision", precision, "--context", str(largest), *alone)
-            yield Change(f"{told}{', one at a time' if alone else ''}", "no single change is enough", flags)
+            wished = _with_context(_wishing(wished, precision=precision), largest)
+            yield offer(
+                choose(wished).attempt,
+                f"{told}{', one at a time' if alone else ''}",
+                "no single change is enough",
+                flags,
+            )
             return
 
 
@@ -228,7 +243,7 @@ def _precisions(scene: Scene, attempt: Attempt) -> list[str]:
     return [name for name, _ in sorted(known.items(), key=lambda pair: -pair[1]) if name != attempt.rung.precision]
 
 
-def _any_engine(scene: Scene) -> Iterator[Change]:
+def _any_engine(scene: Scene) -> Iterator[Offer]:
     """Flags that the other engine has as well stay set, where it fits with their values; else they are left out like those that it has not."""
     wish = scene.wish
     if wish.engine is None:
@@ -240,46 +255,41 @@ def _any_engine(scene: Scene) -> Iterator[Change]:
     kept = {name: value for name, value in wish.options.items() if name in engine.options}
     if kept and not fits(_wishing(scene, engine=engine.name, options=kept)):
         kept = {}
-    if kept or fits(_wishing(scene, engine=engine.name, options={})):
+    again = choose(_wishing(scene, engine=engine.name, options=kept))
+    if again.fits:
         without = tuple(f"engine.{name}" for name in wish.options if name not in kept)
         same = engine.name == wish.engine
         told = f"{engine.title} with values of its own" if same else f"{engine.title} instead of {wish.engine}"
-        yield Change(told, found.label, ("--engine", engine.name), without=without)
+        yield offer(again.attempt, told, found.label, ("--engine", engine.name), without=without)
 
 
-def _host_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
-    if attempt.rung.placement == "host" and not attempt.problem:
-        return
-    changed = _wishing(scene, placement="host")
-    if scene.wish.placement != "host" and (scene.ground.device is not None or scene.ground.blocked) and fits(changed):
-        rate = choose(changed).attempt.speed
-        told = f"about {rate.tokens_per_second:.2g} tokens/s" if rate else "much slower"
-        yield Change("the host's processors and memory instead of the device", told, ("--set", "placement=host"))
-
-
-def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Change]:
-    """The next smaller tier that fits, and the demo where none does; not for a model that was named."""
+def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Offer]:
+    """The largest smaller tier that is fast enough to talk to, else the fastest that fits; not for a model that was named."""
     if scene.wish.model is not None:
         return
     names = scene.catalog.profile(AUTO).tiers
     if profile.name in names and scene.wish.profile != AUTO:
         names = names[names.index(profile.name) + 1 :]
-    for name in (*names, "demo"):
-        changed = _wishing(scene, profile=name)
-        if name in scene.catalog.profiles and fits(changed):
-            rate = choose(changed).attempt.speed
-            speed = f", about {rate.tokens_per_second:.2g} tokens/s" if rate else ""
-            yield Change(f"profile {name}", f"{scene.catalog.profile(name).title}{speed}", ("--profile", name))
-            return
+    tried = (choose(_wishing(scene, profile=name)) for name in (*names, TOY) if name in scene.catalog.profiles)
+    found = first_fast(_as_profile(choice.attempt) for choice in tried if choice.fits)
+    if found is not None:
+        yield found
 
 
-def _more_memory(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def _as_profile(found: Attempt) -> Offer:
+    speed = f", {pace(found)}" if found.speed else ""
+    name = found.profile.name
+    return offer(found, f"profile {name}", f"{found.profile.title}{speed}", ("--profile", name))
+
+
+def _more_memory(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """How many GiB the host lacks, found by planning with them. That of a card is what it is."""
     if attempt.fit is None or not attempt.fit.missing_bytes or attempt.fit.missing_on != "host":
         return
     start = up(attempt.fit.missing_bytes, GIB) // GIB
     for gib in range(start, start + RESERVE_STEPS):
         added = f"+{gib} GiB"
-        if fits(_with_facts(scene, what_if(scene.facts, added, scene.catalog))):
-            yield Change(f"{gib} GiB more memory on host", f"{attempt.label} fits then", (), added)
+        found = choose(_with_facts(scene, what_if(scene.facts, added, scene.catalog)))
+        if found.fits:
+            yield offer(found.attempt, f"{gib} GiB more memory on host", f"{attempt.label} fits then", (), added)
             return

@@ -59,10 +59,9 @@ def _largest_tier(scene: Scene, among: Profile) -> Choice:
 
 
 def _too_slow(attempt: Attempt) -> str:
-    limit = attempt.profile.min_tokens_per_second
-    if attempt.speed is None or attempt.speed.tokens_per_second >= limit:
+    if attempt.speed is None or not attempt.slow:
         return ""
-    rate = attempt.speed.tokens_per_second
+    rate, limit = attempt.speed.tokens_per_second, attempt.profile.min_tokens_per_second
     return f"about {rate:.2g} tokens/s ({attempt.speed.basis}), and less than {limit:.2g} is no conversation"
 
 
@@ -160,7 +159,7 @@ def _custom(scene: Scene) -> Profile:
         concurrency=base.concurrency if base else CUSTOM_CONCURRENCY,
         engines=base.engines if base else scene.catalog.profile(AUTO).engines,
         purpose="a model that the operator named",
-        min_tokens_per_second=0.0,
+        min_tokens_per_second=(base or scene.catalog.profile(AUTO)).min_tokens_per_second,
     )
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.plan import Change
 from provisioner.model.record import replace
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.choose import choose
+from provisioner.planning.offers import Offer, offer, pace
 from provisioner.planning.settings import engine_named
 from provisioner.planning.stock import is_path
 
 KTRANSFORMERS = "ktransformers"
 
 
-def split_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def split_beside(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """Layers of a model without experts, where some of them still find room on a device."""
     if scene.wish.placement not in (None, "device") or scene.ground.device is None or _mixture(scene, attempt):
         return
@@ -20,26 +20,40 @@ def split_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:
     if found is not None and found.fit is not None and found.subject is not None and any(found.fit.split):
         away = found.subject.geometry.layers + 1 - found.fit.device_layers
         change = f"{away} of {found.subject.geometry.layers + 1} layers in host memory"
-        yield Change(
-            change, f"{_rate(found)}, {found.rung.precision} on {found.engine.title}", ("--set", "placement=split")
+        yield offer(
+            found,
+            change,
+            f"{pace(found)}, {found.rung.precision} on {found.engine.title}",
+            ("--set", "placement=split"),
         )
 
 
-def experts_beside(scene: Scene, attempt: Attempt) -> Iterator[Change]:
+def experts_beside(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     """Only proposed: nothing goes to host memory that nobody asked for."""
     if scene.wish.placement not in (None, "device") or scene.ground.device is None or not _mixture(scene, attempt):
         return
     found = _instead(scene, attempt, placement="split", engine=scene.wish.engine)
     if found is not None and found.weighed:
-        told = f"{_rate(found)}, {found.rung.precision} on {found.engine.title}"
-        yield Change(found.weighed[0].choice, told, ("--set", "placement=split"))
+        told = f"{pace(found)}, {found.rung.precision} on {found.engine.title}"
+        yield offer(found, found.weighed[0].choice, told, ("--set", "placement=split"))
     if scene.wish.engine is not None or scene.wish.placement is not None:
         return
     found = _instead(scene, attempt, placement=None, engine=KTRANSFORMERS)
     if found is not None:
         only = "" if found.engine.starts else "; this version plans it and does not start it"
         change = f"{found.engine.title}: every expert in host memory, all else on one device"
-        yield Change(change, f"{_rate(found)}, {found.rung.precision}{only}", ("--engine", KTRANSFORMERS))
+        yield offer(found, change, f"{pace(found)}, {found.rung.precision}{only}", ("--engine", KTRANSFORMERS))
+
+
+def all_on_host(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
+    if attempt.rung.placement == "host" and not attempt.problem:
+        return
+    if scene.wish.placement != "host" and (scene.ground.device is not None or scene.ground.blocked):
+        found = choose(replace(scene, wish=replace(scene.wish, placement="host")))
+        if found.fits:
+            told = pace(found.attempt) if found.attempt.speed else "much slower"
+            flags = ("--set", "placement=host")
+            yield offer(found.attempt, "the host's processors and memory instead of the device", told, flags)
 
 
 def _mixture(scene: Scene, attempt: Attempt) -> bool:
@@ -56,7 +70,3 @@ def _instead(scene: Scene, attempt: Attempt, placement: str | None, engine: str 
         return None
     found = choose(replace(scene, wish=wish))
     return found.attempt if found.fits and found.attempt.profile.name == attempt.profile.name else None
-
-
-def _rate(found: Attempt) -> str:
-    return f"about {found.speed.tokens_per_second:.2g} tokens/s" if found.speed else "at a speed that is not known"

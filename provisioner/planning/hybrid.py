@@ -115,7 +115,9 @@ def not_worth_fetching(
     """What has to be said before so much is fetched; empty when the model is fast enough to talk to."""
     if rate >= least:
         return ""
-    told = f"{title} would make about {rate:.2g} tokens/s here, and less than {least:.2g} is no conversation"
+    told = (
+        f"{title} would make about {rate:.2g} tokens/s here by estimate, and less than {least:.2g} is no conversation"
+    )
     if smaller_rate is None or smaller_rate <= rate:
         return f"{told}; {size(download_bytes)} would be fetched for it"
     return f"{told}: take {smaller_title} (about {smaller_rate:.2g} tokens/s) before {size(download_bytes)} are fetched"

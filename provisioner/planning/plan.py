@@ -58,7 +58,7 @@ def make_plan(
         scene = replace(scene, wish=replace(_named(_wish(spec, catalog), catalog), system=system))
         choice = choose(scene)
     plan = _outline(scene, choice)
-    return _accepted(plan, scene, choice, place) if choice.fits else _refused(plan, scene, choice, spec)
+    return _accepted(plan, scene, choice, place, spec) if choice.fits else _refused(plan, scene, choice, spec)
 
 
 def _wish(spec: Spec, catalog: Catalog) -> Wish:
@@ -125,13 +125,13 @@ def _outline(scene: Scene, choice: Choice) -> Plan:
     )
 
 
-def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place) -> Plan:
+def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place, spec: Spec) -> Plan:
     services = services_of(choice.attempt, scene, place)
     return replace(
         plan,
         services=services,
         decisions=(*plan.decisions, *decisions_of(services[0], choice.attempt, scene)),
-        findings=(*_notes(scene.ground, choice.attempt), *reasons.warnings(scene, choice)),
+        findings=(*_notes(scene.ground, choice.attempt), *reasons.warnings(scene, choice, spec)),
     )
 
 

@@ -3,13 +3,11 @@
 from provisioner.model.catalog import CHAT
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
-from provisioner.model.record import replace
+from provisioner.model.spec import Spec
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
-from provisioner.planning.choose import AUTO, choose
 from provisioner.planning.engines import task_of
 from provisioner.planning.host_part import copies_beside
-from provisioner.planning.hybrid import not_worth_fetching
 from provisioner.planning.layouts import Layout
 from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
@@ -147,11 +145,11 @@ def _concurrency(scene: Scene, attempt: Attempt) -> Decision:
     return Decision("concurrency", f"{attempt.slots} at a time, {attempt.rung.context} tokens each", because)
 
 
-def warnings(scene: Scene, choice: Choice) -> tuple[Finding, ...]:
+def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
     """What a person should know of a plan that fits."""
     attempt = choice.attempt
     return (
-        *_slow(scene, attempt),
+        *_slow(scene, attempt, spec),
         *_tight(attempt),
         *_assumed(scene),
         *_another_name(scene, attempt),
@@ -212,36 +210,13 @@ def _on_another_system(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     return (Finding("planned-only", "note", told, fix="start it there by hand, with the context that is planned"),)
 
 
-def _slow(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
-    """Said before anything is fetched, with the smaller tier that is fast enough here."""
-    limit = attempt.profile.min_tokens_per_second
-    if attempt.speed is None or attempt.subject is None or attempt.speed.tokens_per_second >= limit:
+def _slow(scene: Scene, attempt: Attempt, spec: Spec) -> tuple[Finding, ...]:
+    """Said before anything is fetched, with what is fast enough here."""
+    if not attempt.slow:
         return ()
-    smaller = _faster_tier(scene, attempt)
-    told = not_worth_fetching(
-        attempt.speed.tokens_per_second,
-        limit,
-        attempt.subject.weights_bytes,
-        attempt.subject.title,
-        f"profile {smaller.profile.name}" if smaller else "",
-        smaller.speed.tokens_per_second if smaller and smaller.speed else None,
-    )
-    fix = f"`--profile {smaller.profile.name}`" if smaller else "a smaller profile, or an accelerator"
-    return (Finding("speed", "warning", f"{told} ({attempt.speed.basis})", fix=fix),)
+    from provisioner.planning.faster import slow  # Few plans are.
 
-
-def _faster_tier(scene: Scene, attempt: Attempt) -> Attempt | None:
-    """The largest smaller tier that fits and is fast enough to talk to."""
-    tiers = scene.catalog.profile(AUTO).tiers
-    if attempt.profile.name not in tiers:
-        return None
-    for name in tiers[tiers.index(attempt.profile.name) + 1 :]:
-        wish = replace(scene.wish, profile=name, model=None, precision=None, context=None)
-        found = choose(replace(scene, wish=wish, terse=True))
-        rate = found.attempt.speed
-        if found.fits and rate and rate.tokens_per_second >= found.attempt.profile.min_tokens_per_second:
-            return found.attempt
-    return None
+    return slow(scene, attempt, spec)
 
 
 def _assumed(scene: Scene) -> tuple[Finding, ...]:

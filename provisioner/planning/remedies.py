@@ -60,7 +60,7 @@ def _stays(asked: Pair, flags: tuple[Pair, ...], without: tuple[str, ...]) -> bo
     """What the change says otherwise does not, nor what it leaves out, nor a flag that the engine it puts in place does not have."""
     names = {_name(pair) for pair in flags}
     key = _name(asked)
-    if key in names or (asked[0] == "--set" and key in {_plain(name) for name in without}):
+    if key in names or key in {_plain(name) for name in without}:
         return False
     engine = next((value for option, value in flags if option == "--engine"), None)
     return engine is None or not key.startswith(OF_AN_ENGINE) or key.removeprefix(OF_AN_ENGINE) in _flags(engine)

@@ -72,6 +72,9 @@ def verdict_lines(plan: Plan, look: Look) -> list[str]:
 def _fits_head(plan: Plan, look: Look) -> str:
     ready = not any(finding.level == "error" for finding in plan.findings)
     head = look.paint(f"{look.sign('✓', 'ok')} fits", "bold", "green")
+    rate = plan.capacity.tokens_per_second if plan.capacity else None
+    if rate is not None and any(finding.id == "speed" for finding in plan.findings):
+        head = look.paint(f"{look.sign('!', '!')} fits, at {pace(rate)} tokens/s", "bold", "yellow")
     if not ready:
         head = look.paint(f"{look.sign('✗', 'x')} fits, but not yet", "bold", "red")
     return f"{head}  {plan.profile}"

@@ -29,11 +29,11 @@ def test_a_try_that_no_engine_can_be_told_does_not_fit_and_is_no_usage_error(fac
     assert told in made.binding
 
 
-def test_a_faster_tier_without_the_flag_is_not_told() -> None:
+def test_a_faster_tier_is_told_without_the_flag_that_it_does_not_know() -> None:
     spec = Spec(profile="flagship", settings={"engine.kt-cpuinfer": "16"})
     made = plan("1x RTX 4090, 512 GiB", spec)
     assert (made.verdict, made.engine) == ("fits", "ktransformers")
-    assert "a smaller profile, or an accelerator" in [one.fix for one in made.findings if one.id == "speed"]
+    assert [one.fix for one in made.findings if one.id == "speed"] == ["`provision up --profile plus`"]
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_unknown_channels_are_guessed_low_and_say_so() -> None:
 def test_a_slow_giant_is_called_off_before_it_is_fetched() -> None:
     told = not_worth_fetching(1.7, 5.0, R1_Q4, "DeepSeek R1 671B", "DeepSeek R1 Distill Qwen 32B", 35.2)
     assert told == (
-        "DeepSeek R1 671B would make about 1.7 tokens/s here, and less than 5 is no conversation: "
+        "DeepSeek R1 671B would make about 1.7 tokens/s here by estimate, and less than 5 is no conversation: "
         "take DeepSeek R1 Distill Qwen 32B (about 35 tokens/s) before 377 GiB are fetched"
     )
     assert not_worth_fetching(8.7, 5.0, R1_Q4, "DeepSeek R1 671B", "a smaller one", 35.2) == ""
