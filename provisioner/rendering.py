@@ -5,13 +5,16 @@ import json
 import os
 
 from provisioner.documents import encode, encode_object
-from provisioner.model.plan import Plan, Service
+from provisioner.model.plan import Plan, Service, WeightFile
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile
 
 HERE = "@RELEASE@"
 """Stands in rendered files for the release's own folder, whose name is the digest of these very files."""
+
+LIVE = "@LIVE@"
+"""Stands in mounts for the folder of files that are read at one place whichever release is in force."""
 
 UNNAMED = "to-be-named"
 """Stands for the digest of a release that is not rendered."""
@@ -31,20 +34,24 @@ def render(plan: Plan, target: Target, place: Place) -> Release:
         for draft in drafts
     )
     files = (*rendered, ReleaseFile(PLAN, json.dumps(encode(replace(plan, files=())), indent=1, sort_keys=True)))
-    weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(
-        digest=digest, target=target.name, files=files, services=plan.services, weights=weights,
-        secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes,
+        digest=digest, target=target.name, files=files, services=plan.services, held=held_by(plan),
+        secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes, live=live_of(plan, files, place),
     )  # fmt: skip
 
 
 def outlined(plan: Plan, target: Target, place: Place) -> Release:
     """The same without its files, for a machine that is not this one: what its images are pinned to, and so its name, is not known here."""
-    weights = tuple(file for one in plan.models or (plan,) if one.model for file in one.model.files)
     return Release(
-        digest=UNNAMED, target=target.name, files=(), services=plan.services, weights=weights,
+        digest=UNNAMED, target=target.name, files=(), services=plan.services, held=held_by(plan),
         secrets=secrets_of(plan, place), data=data_of(plan, place), makes=plan.makes,
     )  # fmt: skip
+
+
+def held_by(plan: Plan) -> dict[str, tuple[WeightFile, ...]]:
+    """Which weights lie in which folder: each model has its own, which its copies share."""
+    models = ((service, plan.model_of(service)) for service in plan.services)
+    return {service.model_folder: model.files for service, model in models if model}
 
 
 def secrets_of(plan: Plan, place: Place) -> tuple[str, ...]:
@@ -58,6 +65,16 @@ def data_of(plan: Plan, place: Place) -> tuple[str, ...]:
     sources = (mount.source for one in plan.beside for mount in one.mounts)
     above = (f"{place.state}/data", f"{place.state}/secrets")
     return tuple(dict.fromkeys(source for source in sources if os.path.dirname(source) in above))
+
+
+def live_of(plan: Plan, files: tuple[ReleaseFile, ...], place: Place) -> tuple[ReleaseFile, ...]:
+    """The files of a release that containers read at their lasting place; what is awaited comes last, and finds the others there."""
+    sources = (mount.source for one in plan.beside for mount in one.mounts)
+    folders = tuple(f"{source.removeprefix(f'{LIVE}/')}/" for source in sources if source.startswith(f"{LIVE}/"))
+    found = [file for file in files if file.path.startswith(folders)]
+    return tuple(
+        replace(file, path=f"{place.live}/{file.path}") for file in sorted(found, key=lambda file: file.awaited)
+    )
 
 
 def unit_file(service: Service, place: Place) -> ReleaseFile:

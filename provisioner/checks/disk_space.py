@@ -20,10 +20,7 @@ def run(view: View) -> Iterator[Finding]:
     if home is None:
         return
     missing = sum(
-        file.size_bytes
-        for model in (view.plan.model, *(one.model for one in view.plan.models[1:]))
-        for file in model.files
-        if _takes_space(file, home, view.facts.filesystems, view.state)
+        file.size_bytes for file in view.plan.weights if _takes_space(file, home, view.facts.filesystems, view.state)
     )
     needed = missing + RUNTIME_BYTES
     if home.free_bytes < needed:

@@ -13,11 +13,17 @@ class ReleaseFile:
     path: str
     content: str
     mode: int = 0o644
+    awaited: bool = False
+    """Its reader looks for changes of it while it runs: another content needs no other container."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file or folder of the host, seen inside. A source that begins with `@RELEASE@/` is a file of the release itself."""
+    """A file or folder of the host, seen inside. A source that begins with `@RELEASE@/` is a file of the release itself.
+
+    One that begins with `@LIVE@/` is a folder of such files at a place that is the same for all releases: a container that reads there
+    goes on when the next release is put in force.
+    """
 
     source: str
     target: str
@@ -118,6 +124,8 @@ class Question:
     authority: str = ""
     """File of the certificate authority that vouches for the server."""
     contains: str = ""
+    behind: str = ""
+    """The model whose engines have to be well for the answer; empty where the service answers by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,20 @@ class Plan:
     questions: tuple[Question, ...] = ()
     """What these are asked after their start."""
 
+    @property
+    def chosen(self) -> tuple[ModelChoice, ...]:
+        """Every model of the plan, whether there is one or several."""
+        return tuple(one.model for one in self.models) or ((self.model,) if self.model else ())
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]:
+        """Every file of weights, each once: models may share one."""
+        return tuple(dict.fromkeys(file for one in self.chosen for file in one.files))
+
+    def model_of(self, service: Service) -> ModelChoice | None:
+        """The model that a service serves."""
+        return next((one.model for one in self.models if service.name in one.services), self.model)
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:

@@ -157,7 +157,7 @@ class Companion:
     title: str
     containers: Callable[[Stack], tuple[Container, ...]]
     files: Callable[[Stack], tuple[ReleaseFile, ...]]
-    """Configuration, in a folder of the plug-in's name; mounted by `@RELEASE@/<name>/…`."""
+    """Configuration, in a folder of the plug-in's name; mounted by `@RELEASE@/<name>/…` or `@LIVE@/<name>`."""
     questions: Callable[[Stack], tuple[Question, ...]]
     monitoring: bool = False
     """Left out where no monitoring is wanted."""
@@ -208,6 +208,11 @@ class Place:
 
     def release(self, digest: str) -> str:
         return f"{self.state}/releases/{digest}"
+
+    @property
+    def live(self) -> str:
+        """Files of the release in force that are read at the same place whichever release that is."""
+        return f"{self.state}/live"
 
     def data(self, service: str) -> str:
         """What a service beside the engines keeps for itself; it outlives every release."""

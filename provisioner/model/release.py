@@ -18,13 +18,21 @@ class Release:
     target: str
     files: tuple[ReleaseFile, ...]
     services: tuple[Service, ...]
-    weights: tuple[WeightFile, ...]
+    held: Mapping[str, tuple[WeightFile, ...]]
+    """The weights, by the folder that its engines read them from."""
     secrets: tuple[str, ...] = ()
     """Files of random words that its containers read, beside the keys of the engines."""
     data: tuple[str, ...] = ()
     """Folders in which its services keep their own things."""
     makes: tuple[MakeCertificate, ...] = ()
     """What has to be there besides before its containers start."""
+    live: tuple[ReleaseFile, ...] = ()
+    """Those of its files that are read at a place which is the same for all releases, by their whole paths there."""
+
+    @property
+    def weights(self) -> tuple[WeightFile, ...]:
+        """Every file of weights, each once: models may share one."""
+        return tuple(dict.fromkeys(file for files in self.held.values() for file in files))
 
 
 # Effects. Each is a value whose string a person can repeat by hand; `world` carries them out.
@@ -296,6 +304,8 @@ class Standing:
     """Digests of releases, of whose time it is kept what these folders held."""
     made: frozenset[MakeCertificate] = frozenset()
     """What a plan wants to be there besides, and is."""
+    live: frozenset[tuple[str, str]] = frozenset()
+    """Files that are read whichever release is in force: path and content."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Images of the container engine that a plan asked for, by the name it calls them: what pins them."""
     archives: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan, survey
 from provisioner.planning import diff
 
-TRACES = ("releases", "secrets", "data")
+TRACES = ("releases", "secrets", "data", "live")
 """What a first installation that failed leaves besides its log, which tells why; what was there before it stays."""
 
 Proved = tuple[Applied, Observed, tuple[Finding, ...]]

@@ -51,8 +51,7 @@ def needed(place: Place, in_force: str | None) -> Mapping[str, tuple[str, ...]]:
         )
     found: dict[str, tuple[str, ...]] = {}
     for digest in kept:
-        model = load_plan(place, digest).model
-        for file in model.files if model else ():
+        for file in load_plan(place, digest).weights:
             if file.sha256:
                 found[file.sha256] = (*found.get(file.sha256, ()), digest)
     return found
@@ -117,9 +116,10 @@ def _model(
 ) -> HeldModel:
     """Of which model a folder is, its plan says, or whoever added it; else its name has to do."""
     served = {
-        digest: plan.model
+        digest: model
         for digest, plan in plans.items()
-        if plan.model and any(one.model_folder.rpartition("/")[2] == folder for one in plan.services)
+        for one in plan.services
+        if one.model_folder.rpartition("/")[2] == folder and (model := plan.model_of(one))
     }
     for model in served.values():
         return HeldModel(folder, model.id, model.title, model.precision, files, tuple(served))

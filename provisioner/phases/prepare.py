@@ -8,7 +8,7 @@ from provisioner import catalog
 from provisioner.errors import Refused, RunFailed
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
-from provisioner.model.plan import Finding, Plan, WeightFile
+from provisioner.model.plan import Finding, Plan, Service, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
 from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass, replace
@@ -100,7 +100,7 @@ def _archived(archives: str | None, missing: tuple[str, ...]) -> Mapping[str, st
 
 def _named_folder(plan: Plan, spec: Spec) -> Plan:
     """Whoever names a folder of weights shall not find a download begun instead."""
-    files = plan.model.files if plan.model and plan.verdict == "fits" else ()
+    files = plan.weights if plan.verdict == "fits" else ()
     missing = [file.name for file in files if spec.weights and file.origin.startswith("hub:")]
     if not missing:
         return plan
@@ -118,7 +118,7 @@ def ground(
     targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
     if plan.target is None or plan.target not in targets or not _starts(plan):
         return Ground(facts, plan, standing, None, (), (), ())
-    files = plan.model.files
+    files = plan.weights
     images = diff.images_of(plan) if plan.target == CONTAINERS else ()
     missing = diff.pulls(plan, standing) if images else ()
     fetches = (*diff.fetches(files, urls_of(files), standing, place), *missing)
@@ -132,7 +132,7 @@ def urls_of(files: tuple[WeightFile, ...]) -> dict[str, str]:
     from provisioner.weights.hubs import url_of
 
     return {
-        file.name: file.origin if file.origin.endswith("/") else url_of(file.origin)
+        file.origin: file.origin if file.origin.endswith("/") else url_of(file.origin)
         for file in files
         if file.origin.startswith("hub:")
     }
@@ -188,42 +188,48 @@ def insist(plan: Plan) -> None:
 
 
 def _insist_on_a_start(plan: Plan) -> None:
-    """More may be planned than this version starts: several models, and other engines."""
-    if plan.models:
+    """More may be planned than this version starts: several machines, and other engines."""
+    if bare := _without_image(plan):
         raise Refused(
-            f"{plan.hostname}: {len(plan.models)} models are planned, and this version starts one",
-            fix="`provision up` with one `--model`; `provision plan` shows the whole plan",
-        )
-    if unknown := _without_image(plan):
-        raise Refused(
-            f"{plan.hostname}: no image of {plan.engine} is known for this machine, and `{unknown}` cannot be started",
+            f"{plan.hostname}: no image of {bare.engine} is known for this machine, and `{bare.name}` cannot be started",
             fix="name the one that the maker gives you: `--set image=NAME`",
         )
-    if unknown := _unpublished(plan):
+    if unmade := _unpublished(plan):
         raise Refused(
-            f"{plan.hostname}: nobody is known to publish this model in this precision; it would have to be made of {unknown}",
+            f"{plan.hostname}: nobody is known to publish {unmade[0]}; it would have to be made of {unmade[1]}",
             fix="make it, and name its folder: `--model FOLDER`; or choose a `--precision` that is published",
         )
     if planned := next((one for one in plan.findings if one.id == "planned-only"), None):
         raise Refused(f"{plan.hostname}: {planned.message}", fix=planned.fix)
-    if not _starts(plan):
+    if unknown := _not_started(plan):
         raise Refused(
-            f"{plan.hostname}: the plan is for {plan.engine} on target `{plan.target}`, which this version does not start",
+            f"{plan.hostname}: the plan is for {unknown} on target `{plan.target}`, which this version does not start",
             fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
         )
 
 
-def _without_image(plan: Plan) -> str:
+def _without_image(plan: Plan) -> Service | None:
     """The first service that no image is known for, on the target whose services come as images."""
     services = plan.services if plan.target == CONTAINERS else ()
-    return next((one.name for one in services if not one.image), "")
+    return next((one for one in services if not one.image), None)
 
 
-def _unpublished(plan: Plan) -> str:
-    """What its files would have to be converted from; empty where they are published, or at hand."""
-    files = plan.model.files if plan.model else ()
-    found = (file.origin for file in files if file.origin.startswith("convert:"))
-    return next((origin.partition("/")[2].rstrip("/") for origin in found), "")
+def _unpublished(plan: Plan) -> tuple[str, str] | None:
+    """The model whose files are not published, and what they would have to be converted from."""
+    found = ((model, file.origin) for model in plan.chosen for file in model.files)
+    made = ((model, origin) for model, origin in found if origin.startswith("convert:"))
+    return next(
+        ((f"{one.title} in {one.precision}", origin.partition("/")[2].rstrip("/")) for one, origin in made), None
+    )
+
+
+def _not_started(plan: Plan) -> str:
+    """The first engine of the plan that this version only plans for."""
+    engines = dict.fromkeys(one.engine for one in plan.services)
+    started = (
+        name for name in engines if not getattr(catalog.find("provisioner.engines", "ENGINE", name), "starts", False)
+    )
+    return next(started, "")
 
 
 def _asked(plan: Plan) -> str:
@@ -232,13 +238,8 @@ def _asked(plan: Plan) -> str:
 
 
 def _starts(plan: Plan) -> bool:
-    return (
-        not plan.models
-        and not any(one.id == "planned-only" for one in plan.findings)
-        and not _without_image(plan)
-        and not _unpublished(plan)
-        and bool(getattr(catalog.find("provisioner.engines", "ENGINE", plan.engine or ""), "starts", False))
-    )
+    told = any(one.id == "planned-only" for one in plan.findings)
+    return not told and not _without_image(plan) and not _unpublished(plan) and not _not_started(plan)
 
 
 def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
@@ -283,7 +284,7 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
         if not now.fetches and now.release:
             _remember_names(now.plan, store)
             return now, now.release
-        name_offers(now.plan.model.files if now.plan.model else (), spec, store)
+        name_offers(now.plan.weights, spec, store)
         now = look(spec, store, place)
         insist(now.plan)
         hash_together(now.fetches, store, place, run.progress)
@@ -295,9 +296,10 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
 
 def _remember_names(plan: Plan, store: "Store") -> None:
     """What each folder of weights holds: they stay when the release that says so is gone."""
-    if plan.model is not None:
-        for folder in dict.fromkeys(service.model_folder.rpartition("/")[2] for service in plan.services):
-            store.remember_label(folder, plan.model.id, plan.model.title, plan.model.precision)
+    for service in plan.services:
+        if model := plan.model_of(service):
+            folder = service.model_folder.rpartition("/")[2]
+            store.remember_label(folder, model.id, model.title, model.precision)
 
 
 def hash_together(fetches: tuple[Action, ...], store: "Store", place: Place, progress: Progress) -> None:

@@ -15,6 +15,8 @@ from provisioner.phases.survey import running
 from provisioner.world.probe import healthy
 from provisioner.world.processes import is_frozen
 
+FAILED = "failed"
+"""How what was waited for in vain begins."""
 POLL_SECONDS = 0.02
 SLOW_POLL_SECONDS = 0.5
 """For what is asked of the container engine, or over TLS."""
@@ -26,18 +28,21 @@ BESIDE_SECONDS = 60
 
 def prove(plan: Plan, facts: HostFacts, place: Place, progress: Progress) -> tuple[Observed, tuple[Finding, ...]]:
     """What the services answered, and what the checks say of it."""
+    down: set[str] = set()
     for service in plan.services:
         progress.step(f"wait until {service.name} is ready (at most {service.ready_seconds} s)")
-        progress.done(_await_ready(service, place))
+        came = _await_ready(service, place)
+        progress.done(came)
+        down |= {service.model_name} if came.startswith(FAILED) else set()
     if plan.beside:
         seconds = max(_patience(one) for one in plan.beside)
         progress.step(f"wait until {', '.join(one.name for one in plan.beside)} are ready (at most {seconds} s)")
-        progress.done(_await_beside(plan, place, seconds))
+        progress.done(_await_beside(plan, place, seconds, down))
     progress.step("ask the engine for an answer")
     observed = observe(plan, running(place.state))
     findings = judge("after", View(plan=plan, facts=facts, observed=observed, ports_taken={}, state=place.state))
     errors = sum(finding.level == "error" for finding in findings)
-    progress.done("done" if not errors else f"failed: {errors} of the checks")
+    progress.done("done" if not errors else f"{FAILED}: {errors} of the checks")
     return observed, findings
 
 
@@ -51,14 +56,14 @@ def _await_ready(service: Service, place: Place) -> str:
         there = [one for one in running(place.state) if one.service == service.name]
         living = [one for one in there if one.pid]
         if first is not None and not any(_is_the_same(one, first) for one in living):
-            return "failed: it ended"
+            return f"{FAILED}: it ended"
         if any(is_frozen(one.pid) for one in living):
-            return "failed: its process is stopped"
+            return f"{FAILED}: its process is stopped"
         first = first or (living[0] if living else None)
         if not living and time.monotonic() - began > 3.0:
-            return "failed: it did not start"
+            return f"{FAILED}: it did not start"
         time.sleep(POLL_SECONDS if not any(one.part for one in there) else SLOW_POLL_SECONDS)
-    return f"failed: not ready within {service.ready_seconds} s"
+    return f"{FAILED}: not ready within {service.ready_seconds} s"
 
 
 def _is_the_same(one: Running, first: Running) -> bool:
@@ -71,16 +76,17 @@ def _patience(one: Container) -> int:
     return health.start_seconds + health.retries * health.interval_seconds if health else BESIDE_SECONDS
 
 
-def _await_beside(plan: Plan, place: Place, seconds: int) -> str:
-    """Until every container is well by its own test, and everything that is asked of them is answered."""
+def _await_beside(plan: Plan, place: Place, seconds: int, down: set[str]) -> str:
+    """Until every container is well by its own test, and everything is answered that is asked of them and of no model that is down."""
+    asked = tuple(question for question in plan.questions if question.behind not in down)
     began = time.monotonic()
     lives: dict[str, set[int]] = {}
     if not _until(lambda: _all_well(plan, place, lives) or bool(_falling(lives)), seconds):
-        return f"failed: not ready within {seconds} s"
+        return f"{FAILED}: not ready within {seconds} s"
     if _falling(lives):
-        return f"failed: {', '.join(_falling(lives))} ends again and again"
-    if not _until(lambda: all(one.right for one in answers_of(plan.questions)), BESIDE_SECONDS):
-        return "failed: not everything is answered"
+        return f"{FAILED}: {', '.join(_falling(lives))} ends again and again"
+    if not _until(lambda: all(one.right for one in answers_of(asked)), BESIDE_SECONDS):
+        return f"{FAILED}: not everything is answered"
     return f"ready after {time.monotonic() - began:.1f} s"
 
 

@@ -15,7 +15,7 @@ from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, Shelf
-from provisioner.rendering import data_of, digest_of, drafts_of, secrets_of
+from provisioner.rendering import data_of, digest_of, drafts_of, held_by, live_of, secrets_of
 from provisioner.world import containers, processes, units
 from provisioner.world.store import FOLDERS, Store
 
@@ -51,6 +51,7 @@ def survey(store: Store, place: Place) -> Standing:
         parts=parts,
         data=frozenset(path for name in ("data", "secrets") for path in _folders(f"{state}/{name}")),
         snapshots=frozenset(name for name in _names(f"{state}/snapshots") if not name.endswith(HALF)),
+        live=frozenset((file.path, file.content) for file in _live(place)),
         weights={digest: _weights(place, digest) for digest in folders} if parts else {},
     )
 
@@ -132,13 +133,14 @@ def load(place: Place, digest: str) -> Release:
             f"{place.release(digest)}: the files of this release were changed after it was written",
             fix="provision up   (writes it anew)",
         )
-    plan = load_plan(place, digest)
+    plan, files = load_plan(place, digest), _files(place.release(digest))
     return Release(
         digest=digest,
         target=plan.target or "",
-        files=_files(place.release(digest)),
+        files=files,
         services=plan.services,
-        weights=plan.model.files if plan.model else (),
+        held=held_by(plan),
+        live=live_of(plan, files, place),
         secrets=secrets_of(plan, place),
         data=data_of(plan, place),
         makes=plan.makes,
@@ -200,6 +202,11 @@ def _files(folder: str) -> tuple[ReleaseFile, ...]:
     return tuple(sorted(_read(folder, ""), key=lambda file: file.path))
 
 
+def _live(place: Place) -> list[ReleaseFile]:
+    files = _read(place.live, "") if os.path.isdir(place.live) else []
+    return [replace(file, path=f"{place.live}/{file.path}") for file in files]
+
+
 def _read(folder: str, below: str) -> list[ReleaseFile]:
     found = []
     for entry in os.scandir(os.path.join(folder, below)):
@@ -229,7 +236,7 @@ def _links(models: str) -> list[str]:
 
 def _leftovers(state: str) -> list[str]:
     folders = (*(f"{state}/{name}" for name in FOLDERS), f"{state}/blobs/sha256")
-    deep = tuple(f"{state}/models/{name}" for name in _names(f"{state}/models"))
+    deep = tuple(f"{state}/{above}/{name}" for above in ("models", "live") for name in _names(f"{state}/{above}"))
     halves = [f"{state}/{name}{HALF}" for name in FOLDERS if os.path.lexists(f"{state}/{name}{HALF}")]
     return halves + [
         f"{folder}/{name}" for folder in (*folders, *deep) if os.path.isdir(folder)
@@ -242,5 +249,4 @@ def _parts(state: str) -> tuple[str, ...]:
 
 
 def _weights(place: Place, digest: str) -> frozenset[str]:
-    model = load_plan(place, digest).model
-    return frozenset(file.sha256 for file in (model.files if model else ()) if file.sha256)
+    return frozenset(file.sha256 for file in load_plan(place, digest).weights if file.sha256)

@@ -21,10 +21,11 @@ from provisioner.model.release import (
     RemoveTree,
     Standing,
     TakeFile,
+    WriteFile,
     WriteRelease,
 )
 
-MADE = ("releases", "secrets", "logs")
+MADE = ("releases", "secrets", "logs", "live")
 """Folders that `down` removes."""
 
 BROUGHT = ("models", "blobs", "data", "snapshots")
@@ -38,9 +39,9 @@ def fetches(
     files: tuple[WeightFile, ...], urls: Mapping[str, str], standing: Standing, place: Place
 ) -> tuple[Action, ...]:
     """What brings the weights into the store; a file whose hash nobody knows yet is always taken in."""
-    return tuple(
-        _fetch(file, urls, place) for file in files if file.sha256 is None or file.sha256 not in standing.blobs
-    )
+    missing = (file for file in files if file.sha256 is None or file.sha256 not in standing.blobs)
+    once = {file.sha256 or file.origin: file for file in missing}
+    return tuple(_fetch(file, urls, place) for file in once.values())
 
 
 def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
@@ -48,7 +49,7 @@ def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
     if file.origin == "made":
         return MakeModel(file, blob)
     if file.origin.startswith("hub:"):
-        return Download(file, urls[file.name], blob)
+        return Download(file, urls[file.origin], blob)
     return TakeFile(file, blob)
 
 
@@ -94,14 +95,18 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
         *(made for made in release.makes if made not in standing.made),
         *linked,
         *(() if release.digest in standing.folders else (WriteRelease(release, place.release(release.digest)),)),
+        *(
+            WriteFile(file.path, file.content, file.mode)
+            for file in release.live
+            if (file.path, file.content) not in standing.live
+        ),
         *(action for name in others for action in targets[name].replace(standing, None, place)),
         *put(standing, release, place),
     )
 
 
 def _links(standing: Standing, release: Release, place: Place) -> tuple[LinkFile, ...]:
-    folders = dict.fromkeys(service.model_folder for service in release.services)
-    return tuple(link for folder in folders for link in links_of(standing, release.weights, folder, place))
+    return tuple(link for folder, files in release.held.items() for link in links_of(standing, files, folder, place))
 
 
 def links_of(standing: Standing, files: tuple[WeightFile, ...], folder: str, place: Place) -> tuple[LinkFile, ...]:

@@ -20,11 +20,7 @@ def merged(plans: Sequence[Plan], places: Decision) -> Plan:
 
 
 def _findings(plans: Sequence[Plan]) -> tuple[Finding, ...]:
-    """Each once; that several models are planned and not started stands for the same of each engine."""
-    told = f"planned only: this version starts one model, and these are {len(plans)}"
-    only_planned = Finding("planned-only", "note", told, fix="`provision up` with one of them")
-    found = (one for plan in plans for one in plan.findings if one.id != only_planned.id)
-    return (*dict.fromkeys(found), only_planned)
+    return tuple(dict.fromkeys(one for plan in plans for one in plan.findings))
 
 
 def _alone(plan: Plan) -> PlannedModel:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
-from provisioner.model.plan import Decision, Plan, Service
+from provisioner.model.plan import Decision, Plan
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import MOST_MODELS, Spec
 from provisioner.planning.attempt import Scene
@@ -18,6 +18,7 @@ from provisioner.planning.names import lookup
 from provisioner.planning.packing import Device, Packed, Placed, pack
 from provisioner.planning.service import ports_end
 from provisioner.planning.settings import wish_of
+from provisioner.planning.steady import first_ports, in_force_of
 from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
 
 PlanOne = Callable[[Spec, HostFacts], Plan]
@@ -35,8 +36,12 @@ class Table:
     host: bool
     """Whether the host's memory is what is shared."""
 
+    @property
+    def first_port(self) -> int:
+        return self.scene.wish.port
 
-def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne) -> Plan:
+
+def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | None = None) -> Plan:
     """`scene` is the machine, `plan_one` plans a single model on it; one of several alone is that model."""
     _insist(spec, scene.catalog)
     if len(spec.models) == 1:
@@ -52,7 +57,9 @@ def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne) -> Plan:
         from provisioner.planning.crowded import refused_beside
 
         return refused_beside(*failed, left_bytes=_host_left(table, plans))
-    return merged(plans, _decision(table))
+    _insist_on_names(spec, plans)
+    lasting = _lasting(table, plans, plan_one, in_force)
+    return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table))
 
 
 def deal(spec: Spec, scene: Scene) -> Table:
@@ -85,17 +92,36 @@ def _insist(spec: Spec, catalog: Catalog) -> None:
                        fix="leave `--set placement=split` away")  # fmt: skip
 
 
-def _settled(table: Table, plan_one: PlanOne) -> Iterator[Plan]:
-    """One plan for each model, in their order, on ports of their own."""
-    facts, port = table.scene.facts, wish_of(replace(table.spec, models=())).port
-    used: set[str] = set()
-    for placed, ways in zip(table.packed.placed, table.ways, strict=True):
+def _insist_on_names(spec: Spec, plans: Sequence[Plan]) -> None:
+    """`BadInput` where requests could not tell two models from each other."""
+    seen: dict[str, str] = {}
+    for name, plan in zip(spec.models, plans, strict=True):
+        called = plan.services[0].model_name
+        if called in seen:
+            raise BadInput(
+                f"`{seen[called]}` and `{name}` are both called `{called}`, and requests name their model by that",
+                fix="give the file of one of them another name",
+            )
+        seen[called] = name
+
+
+def _lasting(table: Table, plans: tuple[Plan, ...], plan_one: PlanOne, in_force: Plan | None) -> tuple[Plan, ...]:
+    """The same with what is in force on the ports that it has."""
+    ports = tuple(first_ports(plans, in_force_of(plans, in_force, table.first_port), table.first_port))
+    return plans if ports == tuple(plan.services[0].port for plan in plans) else tuple(_settled(table, plan_one, ports))
+
+
+def _settled(table: Table, plan_one: PlanOne, ports: Sequence[int] = ()) -> Iterator[Plan]:
+    """One plan for each model, in their order, on these ports or on one after the other."""
+    facts, port = table.scene.facts, table.first_port
+    for place, (placed, ways) in enumerate(zip(table.packed.placed, table.ways, strict=True)):
+        port = ports[place] if ports else port
         ports_end(port)
         spec = replace(table.spec, model=placed.name, models=(), precision=ways.precision(placed.option),
                        settings=_settings(table, port))  # fmt: skip
         given = facts if table.host else only(facts, _free(placed, table))
         plan = plan_one(spec, given)
-        yield replace(plan, services=tuple(_named(plan, used)), decisions=tuple(_shares(plan, table, placed)))
+        yield replace(plan, decisions=tuple(_shares(plan, table, placed)))
         port += len(plan.services)
         facts = _with_less(facts, _host_bytes(plan))
 
@@ -121,7 +147,19 @@ def _free(placed: Placed, table: Table) -> dict[str, int]:
     return dict.fromkeys(placed.devices, min(shares))
 
 
-def _named(plan: Plan, used: set[str]) -> Iterator[Service]:
+def _called(plans: tuple[Plan, ...], in_force: Plan | None, first: int) -> Iterator[Plan]:
+    """Every service by the name that it has, or by one that nobody else has."""
+    kept = in_force_of(plans, in_force, first)
+    used = {service.name for services in kept for service in services}
+    for plan, services in zip(plans, kept, strict=True):
+        names = [one.name for one in services] or list(_names(plan, used))
+        yield replace(
+            plan,
+            services=tuple(replace(one, name=name) for one, name in zip(plan.services, names, strict=True)),
+        )
+
+
+def _names(plan: Plan, used: set[str]) -> Iterator[str]:
     """`llm-qwen3-8b` for `llm`; a number where two models come to the same name."""
     for service in plan.services:
         word = "".join(
@@ -132,7 +170,7 @@ def _named(plan: Plan, used: set[str]) -> Iterator[Service]:
         while name in used:
             name, number = f"{first}-{number}", number + 1
         used.add(name)
-        yield replace(service, name=name)
+        yield name
 
 
 def _shares(plan: Plan, table: Table, placed: Placed) -> Iterator[Decision]:

@@ -1,6 +1,7 @@
 """The gateway, nginx: the one door. TLS, a key for each person with limits, and one `/v1` over all engines."""
 
 import json
+from urllib.parse import quote
 
 from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, MakeCertificate, Mount, Published, Question, ReleaseFile
@@ -73,7 +74,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             secrets=(_key_file(stack),),
             # Folders, not files: a file that is replaced would still be seen as it was.
             mounts=(
-                Mount(f"@RELEASE@/{NAME}", f"/etc/{NAME}"),
+                Mount(f"@LIVE@/{NAME}", f"/etc/{NAME}"),
                 Mount(keys_folder(place), KEYS),
                 Mount(served_folder(place), TLS),
             ),
@@ -116,15 +117,12 @@ def _key_file(stack: Stack) -> str:
 
 
 def files(stack: Stack) -> tuple[ReleaseFile, ...]:
-    groups = groups_of(stack)
     page = [PAGE[1]] if PAGE[0] in stack.wanted else []
     configuration = fill(
         "gateway/nginx.conf.j2",
         user=["root"] if _as_root(stack.place) else [],
         workers=WORKERS,
         connections=CONNECTIONS,
-        shutdown_seconds=_read_seconds(stack),
-        read_seconds=_read_seconds(stack),
         port=PORT,
         inside_port=INSIDE_PORT,
         metrics_port=METRICS_PORT,
@@ -132,19 +130,30 @@ def files(stack: Stack) -> tuple[ReleaseFile, ...]:
         body_megabytes=BODY_MEGABYTES,
         routes=ROUTES,
         ways=WAYS,
-        groups=[_group(number) for number in range(len(groups))],
         page=page,
         no_page=[] if page else [None],
     )
-    models = {name: _group(number) for number, name in enumerate(groups)}
     key = _key_file(stack).rpartition("/")[2]
     return (
         ReleaseFile(f"{NAME}/nginx.conf", configuration),
-        ReleaseFile(f"{NAME}/gateway.js", fill("gateway/gateway.js.j2", models=json.dumps(models, sort_keys=True))),
+        ReleaseFile(f"{NAME}/gateway.js", fill("gateway/gateway.js.j2")),
         ReleaseFile(f"{NAME}/start.sh", fill("gateway/start.sh.j2", key=key)),
-        ReleaseFile(f"{NAME}/engines.txt", "".join(f"{line}\n" for line in _addresses(groups, page))),
+        ReleaseFile(f"{NAME}/routes.txt", routes(stack), awaited=True),
         ReleaseFile(f"{NAME}/no-keys.conf", people.text(())),
     )
+
+
+def routes(stack: Stack) -> str:
+    """Which engines each model has, in one file: the gateway takes it up while it runs, and no stream ends for it.
+
+    Its first line tells one content from another, and the gateway shows it as what is in force.
+    """
+    groups = groups_of(stack)
+    models = {name: _group(number) for number, name in enumerate(groups)}
+    page = [PAGE[1]] if PAGE[0] in stack.wanted else []
+    lines = (f"# {_read_seconds(stack)}", f"# {json.dumps(models, sort_keys=True)}", *_addresses(groups, page))
+    body = "".join(f"{line}\n" for line in lines)
+    return f"# provision.routes/1 {people.digest_of(body)}\n{body}"
 
 
 def groups_of(stack: Stack) -> dict[str, tuple[Service, ...]]:
@@ -175,12 +184,18 @@ def _read_seconds(stack: Stack) -> int:
 def questions(stack: Stack) -> tuple[Question, ...]:
     """Whether it is there, keeps strangers out, and lets its own key in."""
     base, vouches = url(stack.host, stack.port), authority(stack.place)
-    models = f"{base}/v1/models"
+    models, digest = f"{base}/v1/models", routes(stack).partition("\n")[0].rpartition(" ")[2]
     return (
-        Question(NAME, "the gateway", f"{base}/healthz", authority=vouches, contains='"ok"'),
+        Question(NAME, "the gateway, by the routes of this release", f"{base}/healthz", authority=vouches, contains=f'"{digest}"'),
         Question(NAME, "the models, without a key", models, status=401, authority=vouches),
-        Question(NAME, "the models, with a key", models, key_file=_key_file(stack), authority=vouches),
-    )
+        *(
+            Question(
+                NAME, f"the model {name}, with a key", f"{models}/{quote(name, safe='')}",
+                key_file=_key_file(stack), authority=vouches, contains=json.dumps(name, ensure_ascii=False), behind=name,
+            )
+            for name in groups_of(stack)
+        ),
+    )  # fmt: skip
 
 
 def makes(stack: Stack) -> tuple[MakeCertificate, ...]:

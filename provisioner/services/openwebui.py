@@ -94,12 +94,13 @@ def image(stack: Stack) -> str:
 
 
 def connections(stack: Stack) -> tuple[tuple[str, str], ...]:
-    """Addresses of the engines, each with the file of its key.
+    """Addresses of what it asks, each with the file of its key: the gateway, or where there is none each engine.
 
-    Of several that offer the same model Open WebUI asks the first alone, so there the gateway spreads what it asks.
+    A model that comes or goes is the gateway's to know, so that nobody's chat ends for it; and of several engines that offer the same
+    model Open WebUI asks the first alone, while the gateway spreads what it asks.
     """
     here = [one for one in stack.engines if not one.node]
-    if len({one.model_name for one in here}) < len(here) and gateway.NAME in stack.wanted:
+    if gateway.NAME in stack.wanted:
         return ((f"http://{gateway.NAME}:{gateway.INSIDE_PORT}/v1", here[0].key_file),)
     return tuple((f"http://{one.name}:{one.port}/v1", one.key_file) for one in here)
 

@@ -10,7 +10,7 @@ from provisioner.model.containers import Container, Grant, Health, Mount, Publis
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Engine, Place, Target
 from provisioner.model.release import Action, Release, ReleaseFile, Running, RunTool, Standing
-from provisioner.rendering import HERE
+from provisioner.rendering import HERE, LIVE
 
 NAME = "docker"
 COMPOSE = "compose.yaml"
@@ -72,13 +72,20 @@ def _binds(service: Service) -> bool:
 
 
 def part_of(container: Container, files: tuple[ReleaseFile, ...]) -> str:
-    """A hash of all that a container is made from: one that is made from the same is left alone by the next release."""
-    read = sorted((file.path, file.content) for file in files if _reads(container, file.path))
+    """A hash of all that a container is made from: one that is made from the same is left alone by the next release.
+
+    What it watches itself while it runs does not count.
+    """
+    read = sorted((file.path, file.content) for file in files if not file.awaited and _reads(container, file.path))
     return sha256(json.dumps([encode(container), read], sort_keys=True).encode()).hexdigest()
 
 
 def _reads(container: Container, path: str) -> bool:
-    sources = (mount.source.removeprefix(f"{HERE}/") for mount in container.mounts if mount.source.startswith(HERE))
+    sources = (
+        mount.source.partition("/")[2]
+        for mount in container.mounts
+        if mount.source.startswith((f"{HERE}/", f"{LIVE}/"))
+    )
     return any(path == source or path.startswith(f"{source}/") for source in sources)
 
 
@@ -123,7 +130,7 @@ def _service(one: Container, place: Place, secrets: dict[str, str], part: str) -
         "user": one.user or place.owner,
         "environment": {**one.env, **(dict(one.grant.env) if one.grant else {})},
         "secrets": [secrets[path] for path in secrets_of(one)],
-        "volumes": [_volume(mount) for mount in (*one.mounts, *(one.grant.mounts if one.grant else ()))],
+        "volumes": [_volume(mount, place) for mount in (*one.mounts, *(one.grant.mounts if one.grant else ()))],
         "tmpfs": list(one.temporary),
         **_network(one),
         "healthcheck": _health(one.health) if one.health else None,
@@ -153,8 +160,9 @@ def _command(one: Container, secrets: dict[str, str]) -> dict[str, Json]:
     return {"entrypoint": ["/bin/sh", "-euc", script, "sh"], "command": list(one.argv)}
 
 
-def _volume(mount: Mount) -> Json:
-    source = mount.source if not mount.source.startswith(f"{HERE}/") else f".{mount.source.removeprefix(HERE)}"
+def _volume(mount: Mount, place: Place) -> Json:
+    first, _, rest = mount.source.partition("/")
+    source = {HERE: f"./{rest}", LIVE: f"{place.live}/{rest}"}.get(first, mount.source)
     return {
         "type": "bind",
         "source": source,
@@ -214,8 +222,9 @@ def replace(standing: Standing, release: Release | None, place: Place) -> tuple[
 
 
 def _stands(ours: tuple[Running, ...], release: Release) -> bool:
+    """All that is wanted runs, and nothing else is there: one that has ended is there as well."""
     wanted = parts_of(release)
-    return bool(wanted) and {one.service: one.part for one in ours if one.state == "running"} == wanted
+    return bool(wanted) and {one.service: one.part if one.state == "running" else "" for one in ours} == wanted
 
 
 def parts_of(release: Release) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # Only who measures, or shows what was measured, needs them.
     from provisioner.model.baseline import Baseline
 
 SCHEMA = 4
-FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots")
+FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots", "live")
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
 CREATE TABLE runs (

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.documents import encode
-from provisioner.model.containers import ReleaseFile
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
@@ -201,10 +200,14 @@ def running(wanted: Stack, names: Mapping[str, str]) -> Iterator[Gateway]:
     containers = gateway.containers(wanted)
     planned = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")), beside=containers)
     release = Path(place.release(RELEASE))
-    for file in (*gateway.files(wanted), ReleaseFile("plan.json", json.dumps(encode(planned)))):
-        path = release / file.path
+    files = gateway.files(wanted)
+    written = (
+        (release / "plan.json", json.dumps(encode(planned))),
+        *((Path(place.live) / one.path, one.content) for one in files),
+    )
+    for path, content in written:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.content)
+        path.write_text(content)
     text = docker.compose(containers, place, {one.name: "" for one in containers})
     (release / "compose.yaml").write_text(text)
     hosts = [f"{name}:{address}" for name, address in names.items()]

@@ -5,12 +5,10 @@ One test for each engine; what they ask is the same.
 
 import json
 import os
-import ssl
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 
 from tests.bed import engine
 from tests.e2e import browser
+from tests.e2e.door import Door
 from tests.e2e.stack import Stack
 from tools import images, pyimages
 
@@ -33,28 +32,6 @@ SERVICES = {
     "prometheus": images.image("prometheus"),
     "node-exporter": images.image("node-exporter"),
 }
-
-
-@dataclass
-class Door:
-    """The gateway as a client sees it: over TLS, by the authority of the machine."""
-
-    address: str
-    authority: str
-
-    def ask(self, path: str, key: str = "", body: object = None, seconds: float = 60) -> tuple[int, str]:
-        request = urllib.request.Request(f"{self.address}{path}")
-        if key:
-            request.add_header("Authorization", f"Bearer {key}")
-        if body is not None:
-            request.add_header("Content-Type", "application/json")
-            request.data = json.dumps(body).encode()
-        trusted = ssl.create_default_context(cafile=self.authority)
-        try:
-            with urllib.request.urlopen(request, timeout=seconds, context=trusted) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
 
 
 def appliance(folder: Path, *words: str) -> Stack:

@@ -64,7 +64,8 @@ def facts_of(name: str) -> HostFacts:
 def look(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | None = None) -> Ground:
     """As `prepare.look` does, on a machine in memory: a weight that was taken in is known by its hash from then on."""
     stored = {blob: PLACE.blob(blob) for blob in world.blobs}
-    plan = make_plan(spec, facts, BOOKS, Shelf(stored=stored, offered=offers(plan_files(spec, facts), world)), PLACE)
+    shelf = Shelf(stored=stored, offered=offers(plan_files(spec, facts), world))
+    plan = make_plan(spec, facts, BOOKS, shelf, PLACE, in_force)
     return ground(beside_engines(plan, spec, PLACE), facts, world.survey(), (), PLACE)
 
 
@@ -76,7 +77,7 @@ def offers(plan: Plan, world: SimulatedWorld) -> tuple:  # type: ignore[type-arg
     """What a hub would say of the files that the plan names: their hash, once they were fetched."""
     from dataclasses import replace
 
-    files = plan.model.files if plan.model else ()
+    files = plan.weights
     single = (file for file in files if file.origin.startswith("hub:") and not file.origin.endswith("/"))
     known = ((file, world._hash(file)) for file in single)
     found = tuple(replace(file, sha256=sha256) for file, sha256 in known if sha256 in world.blobs)
@@ -94,7 +95,7 @@ def listing(file: WeightFile) -> tuple[WeightFile, ...]:
 
 def ask(plan: Plan, world: SimulatedWorld) -> None:
     """As `bring.name_offers` does, before anything is fetched."""
-    world.listed |= {file.origin for file in (plan.model.files if plan.model else ()) if file.origin.endswith("/")}
+    world.listed |= {file.origin for file in plan.weights if file.origin.endswith("/")}
 
 
 def apply(wanted: Ground, world: SimulatedWorld) -> tuple[Step, ...]:
@@ -103,7 +104,7 @@ def apply(wanted: Ground, world: SimulatedWorld) -> tuple[Step, ...]:
 
 def is_whole(plan: Plan) -> bool:
     """Whether each image is known by name, and the weights are published."""
-    files = plan.model.files if plan.model else ()
+    files = plan.weights
     return all(service.image for service in plan.services) and not any(
         file.origin.startswith("convert:") for file in files
     )
@@ -265,3 +266,50 @@ def test_cut_off_after_any_effect_the_next_run_ends_in_the_new_state(target: str
     assert wanted.release is not None
     assert look(spec, facts, world).actions == ()
     assert {one.digest for one in world.running.values()} == {wanted.release.digest}
+
+
+SMALL = ("qwen3-0.6b", "qwen3-1.7b", "qwen3-4b")
+"""Models that a host without a card serves beside each other."""
+
+
+def settled(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | None = None) -> Plan:
+    """Brought up: their weights fetched, their release in force, and nothing left to do."""
+    roll_out(look(spec, facts, world, in_force).fetches, world, Notes(), 1, (), Silent())
+    wanted = look(spec, facts, world, in_force)
+    apply(wanted, world)
+    assert look(spec, facts, world, wanted.plan).actions == ()
+    return wanted.plan
+
+
+def serving(world: SimulatedWorld) -> dict[str, int]:
+    return {one.service: pid for pid, one in world.running.items()}
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_several_models_are_one_release(target: str) -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 32 GiB")
+    plan = settled(Spec(models=SMALL[:2], target=target), facts, world)
+    assert {one.name for one in plan.services} <= set(serving(world))
+    assert {one.digest for one in world.running.values()} == {world.current}
+    assert len({service.port for service in plan.services}) == 2
+    held = {service.model_folder for service in plan.services}
+    assert {path.rpartition("/")[0] for path in world.links} == held
+
+
+def test_who_adds_a_model_or_takes_one_away_leaves_the_others_running() -> None:
+    world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 32 GiB")
+    two = settled(Spec(models=SMALL[:2], target="docker"), facts, world)
+    before = serving(world)
+    three = settled(Spec(models=SMALL, target="docker"), facts, world, two)
+    after = serving(world)
+    engines = [service.name for service in two.services]
+    assert {name: after[name] for name in (*engines, "gateway", "webui")} == {
+        name: before[name] for name in (*engines, "gateway", "webui")
+    }
+    settled(Spec(models=(SMALL[0], SMALL[2]), target="docker"), facts, world, three)
+    last = serving(world)
+    kept = [service.name for service in (three.services[0], three.services[2])]
+    assert {name: last[name] for name in (*kept, "gateway", "webui")} == {
+        name: after[name] for name in (*kept, "gateway", "webui")
+    }
+    assert three.services[1].name not in last

@@ -59,6 +59,7 @@ class SimulatedWorld:
         self.images: dict[str, str] = {}
         self.data: set[str] = set()
         self.made: set[MakeCertificate] = set()
+        self.live: dict[str, str] = {}
         self.listed: set[str] = set()
         """Repositories that a hub was asked for."""
         self.done: list[str] = []
@@ -79,12 +80,13 @@ class SimulatedWorld:
             images=dict(self.images),
             data=frozenset(self.data),
             made=frozenset(self.made),
+            live=frozenset(self.live.items()),
         )
 
     def _trees(self) -> frozenset[str]:
         full = {
             "releases": self.releases, "blobs": self.blobs, "models": self.links, "secrets": self.keys | self.made, "logs": self.logs,
-            "data": self.data,
+            "data": self.data, "live": self.live,
         }  # fmt: skip
         return frozenset(f"{self.place.state}/{name}" for name, content in full.items() if content)
 
@@ -115,6 +117,8 @@ class SimulatedWorld:
                 self.running.pop(pid, None)
             case StartProcess(service, digest):
                 self._start(service, digest, "process")
+            case WriteFile(path, content) if path.startswith(f"{self.place.live}/"):
+                self.live[path] = content
             case WriteFile(path, content):
                 self.units[path.removeprefix(self.place.unit_folder + "/")] = content
             case RemoveFile(path):
@@ -200,13 +204,14 @@ class SimulatedWorld:
     def _remove(self, path: str) -> None:
         name = path.removeprefix(self.place.state + "/")
         self.leftovers.discard(path)
-        folders: dict[str, dict[str, Release] | set[str]] = {
+        folders: dict[str, dict[str, Release] | dict[str, str] | set[str]] = {
             "releases": self.releases,
             "blobs": self.blobs,
             "models": self.links,
             "secrets": self.keys,
             "logs": self.logs,
             "data": self.data,
+            "live": self.live,
         }
         if name in folders:
             folders[name].clear()

@@ -132,3 +132,12 @@ def test_an_open_door_is_told_even_when_the_process_is_not_ours() -> None:
 
 def test_a_refused_key_is_an_answer_and_no_wedge() -> None:
     assert "not-wedged" not in {finding.id for finding in found(completion=Completion(401, (), "", 0, "no"))}
+
+
+@pytest.mark.parametrize(("health", "told"), [(200, 1), (503, 0), (SILENT, 0)])
+def test_an_engine_that_is_down_is_told_by_its_own_rules_and_not_by_its_gateway(
+    health: int | Unknown, told: int
+) -> None:
+    asked = Question("gateway", "the model", "https://localhost:8443/v1/models/a", behind=SERVICE.model_name)
+    seen = Observed((altered(SOUND, {"health": health}),), answers=(Answered(asked, 503, found=False),))
+    assert len([*CHECKS["answers_beside"].run(View(PLAN, MACHINE, seen, {}, ""))]) == told

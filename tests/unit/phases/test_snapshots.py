@@ -139,7 +139,7 @@ def test_snapshots_go_with_their_releases_and_all_of_them_with_a_purge(store: St
         os.makedirs(f"{place.snapshot(digest)}/openwebui")
     standing: Standing = survey(store, place)
     assert standing.snapshots == {OLD, NEW, "c" * 64}
-    release = Release(NEW, "process", (), (), ())
+    release = Release(NEW, "process", (), (), {})
     lines = [str(action) for action in diff.settles(standing, release, (OLD,), place)]
     assert f"rm -rf {place.snapshot('c' * 64)}" in lines
     assert not [line for line in lines if OLD in line and line.startswith("rm")]

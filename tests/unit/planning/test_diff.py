@@ -9,7 +9,9 @@ from provisioner.planning.diff import KEPT_RELEASES, settles
 from tests.unit.planning.samples import PLACE
 
 OURS, OTHERS, NOBODYS = "a" * 64, "b" * 64, "c" * 64
-RELEASE = Release("1" * 64, "process", (), (), (WeightFile("m.gguf", 5, OURS, "hub:huggingface/a/b/m.gguf"),))
+RELEASE = Release(
+    "1" * 64, "process", (), (), {"/state/models/m": (WeightFile("m.gguf", 5, OURS, "hub:huggingface/a/b/m.gguf"),)}
+)
 EARLIER = "2" * 64
 NOTHING = Standing(None, (), frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), ())
 

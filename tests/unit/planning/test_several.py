@@ -18,9 +18,10 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.prepare import insist
 from provisioner.planning.document import plan_document
+from provisioner.planning.plan import make_plan
 from provisioner.views.layout import Look
 from provisioner.views.plan import plan_view
-from tests.unit.planning.samples import local, machine, plan
+from tests.unit.planning.samples import CATALOG, PLACE, local, machine, plan
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "reference" / "plan.schema.json"
 HOST = "host"
@@ -114,11 +115,42 @@ def test_a_file_and_a_model_of_the_catalog_share_a_device() -> None:
     assert devices(found) == {"a": ["nvidia:0"], "qwen3-8b": ["nvidia:0"]}
 
 
-def test_this_version_starts_one_model() -> None:
+def test_a_plan_of_several_models_is_started() -> None:
     found = plan("16 cores, 32 GiB", Spec(models=("qwen3-8b", "qwen3-4b")))
-    assert [one.id for one in found.findings].count("planned-only") == 1
-    with pytest.raises(Refused, match="2 models are planned, and this version starts one"):
-        insist(found)
+    assert not [one for one in found.findings if one.id == "planned-only"]
+    insist(found)
+
+
+def test_one_of_several_that_is_not_published_is_named() -> None:
+    found = plan("2x RTX 4090, 128 GiB", Spec(models=("qwen3-8b", "qwen3-4b"), target="docker"))
+    second = found.models[1]
+    files = tuple(replace(file, origin="convert:huggingface/qwen/qwen3-4b/") for file in second.model.files)
+    unmade = replace(second, model=replace(second.model, files=files))
+    with pytest.raises(Refused, match=r"publish Qwen3 4B in .*made of qwen/qwen3-4b"):
+        insist(replace(found, models=(found.models[0], unmade)))
+
+
+def test_two_files_of_one_name_are_refused() -> None:
+    shelf = Shelf(local=(local("/x/a.gguf", sha256="0" * 64), local("/y/a.gguf", sha256="1" * 64)))
+    with pytest.raises(BadInput, match=r"`/x/a.gguf` and `/y/a.gguf` are both called `a`"):
+        plan("16 cores, 64 GiB", Spec(models=("/x/a.gguf", "/y/a.gguf")), shelf)
+
+
+def test_what_is_in_force_keeps_its_name_and_its_port() -> None:
+    facts = machine("16 cores, 64 GiB")
+    three = make_plan(Spec(models=("qwen3-8b", "qwen3-4b", "qwen3-0.6b")), facts, CATALOG, Shelf(), PLACE)
+    fewer = make_plan(Spec(models=("qwen3-8b", "qwen3-0.6b")), facts, CATALOG, Shelf(), PLACE, three)
+    assert fewer.services == (three.services[0], three.services[2])
+    other = make_plan(Spec(models=("qwen3-1.7b", "qwen3-0.6b", "qwen3-8b")), facts, CATALOG, Shelf(), PLACE, fewer)
+    assert [service.port for service in other.services] == [8001, 8002, 8000]
+    assert other.services[1:] == (three.services[2], three.services[0])
+
+
+def test_who_asks_for_other_ports_gets_them() -> None:
+    facts, models = machine("16 cores, 64 GiB"), ("qwen3-8b", "qwen3-4b")
+    there = make_plan(Spec(models=models), facts, CATALOG, Shelf(), PLACE)
+    moved = make_plan(Spec(models=models, settings={"port": "9000"}), facts, CATALOG, Shelf(), PLACE, there)
+    assert [service.port for service in moved.services] == [9000, 9001]
 
 
 def test_what_others_hold_of_a_card_is_nobodys() -> None:

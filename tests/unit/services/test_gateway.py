@@ -10,6 +10,7 @@ from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.services import gateway
+from provisioner.targets.docker import part_of
 from tests.unit.planning.samples import machine, plan
 
 STATE = "/var/lib/provision"
@@ -33,14 +34,37 @@ def file(name: str, of: Stack) -> str:
     return found
 
 
+def part(of: Stack) -> str:
+    """What the container is made from."""
+    (container,) = gateway.containers(of)
+    return part_of(container, gateway.files(of))
+
+
 def test_each_model_is_a_group_of_the_servers_on_this_machine() -> None:
-    assert file("engines.txt", stack()) == "model_0 llm-0 8000\nmodel_0 llm-1 8001\nmodel_1 small 8002\n"
+    lines = file("routes.txt", stack()).splitlines()
+    assert [line for line in lines if line[0] != "#"] == [
+        "model_0 llm-0 8000",
+        "model_0 llm-1 8001",
+        "model_1 small 8002",
+    ]
 
 
 def test_the_script_finds_a_group_by_the_models_name_whatever_that_holds() -> None:
-    table = re.search(r"^var MODELS = (.*);$", file("gateway.js", stack()), re.MULTILINE)
-    assert table
-    assert json.loads(table[1]) == {"large": "model_0", 'it\'s "small"': "model_1"}
+    table = file("routes.txt", stack()).splitlines()[2].removeprefix("# ")
+    assert json.loads(table) == {"large": "model_0", 'it\'s "small"': "model_1"}
+
+
+def test_another_model_is_another_file_of_routes_and_no_other_container() -> None:
+    fewer = replace(stack(), engines=stack().engines[:1])
+    assert part(fewer) == part(stack())
+    changed = {one.path for one in {*gateway.files(fewer)} ^ {*gateway.files(stack())}}
+    assert changed == {"gateway/routes.txt"}
+    marks = {file("routes.txt", one).partition("\n")[0] for one in (fewer, stack())}
+    assert len(marks) == 2
+
+
+def test_another_configuration_is_another_container() -> None:
+    assert part(stack("openwebui")) != part(stack())
 
 
 def test_only_routes_of_inference_lead_to_an_engine() -> None:
@@ -55,13 +79,13 @@ def test_only_routes_of_inference_lead_to_an_engine() -> None:
 
 def test_the_chat_page_is_there_only_where_it_stands() -> None:
     assert "proxy_pass http://webui;" in file("nginx.conf", stack("openwebui"))
-    assert "webui webui 8080\n" in file("engines.txt", stack("openwebui"))
-    assert "webui" not in file("nginx.conf", stack()) + file("engines.txt", stack())
+    assert "webui webui 8080\n" in file("routes.txt", stack("openwebui"))
+    assert "webui" not in file("nginx.conf", stack()) + file("routes.txt", stack())
     assert re.search(r"location / \{\s+return 404;", file("nginx.conf", stack()))
 
 
 def test_answers_may_take_as_long_as_the_slowest_engine_needs() -> None:
-    assert "proxy_read_timeout 2400s;" in file("nginx.conf", stack())
+    assert file("routes.txt", stack()).splitlines()[1] == "# 2400"
 
 
 @pytest.mark.parametrize(("owner", "asked"), [("0:0", True), ("1000:1000", False)])
@@ -74,7 +98,7 @@ def test_only_where_it_starts_as_root_it_is_told_to_stay_so(owner: str, asked: b
 def test_the_container_sees_folders_so_that_what_is_replaced_there_is_seen() -> None:
     (container,) = gateway.containers(stack())
     assert {(mount.source, mount.target) for mount in container.mounts} == {
-        ("@RELEASE@/gateway", "/etc/gateway"),
+        ("@LIVE@/gateway", "/etc/gateway"),
         (f"{STATE}/secrets/gateway", "/srv/keys"),
         (f"{STATE}/secrets/tls/served", "/srv/tls"),
     }
@@ -96,8 +120,10 @@ def test_the_questions_are_asked_where_this_machine_reaches_it(host: str, url: s
     assert [(one.url, one.status, bool(one.key_file)) for one in asked] == [
         (f"{url}/healthz", 200, False),
         (f"{url}/v1/models", 401, False),
-        (f"{url}/v1/models", 200, True),
+        (f"{url}/v1/models/large", 200, True),
+        (f"{url}/v1/models/it%27s%20%22small%22", 200, True),
     ]
+    assert asked[0].contains.strip('"') in file("routes.txt", stack())
     assert {one.authority for one in asked} == {f"{STATE}/secrets/tls/authority.pem"}
 
 

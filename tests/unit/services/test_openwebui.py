@@ -8,6 +8,8 @@ from provisioner.model.plugins import Stack
 from provisioner.services import openwebui
 from tests.unit.services.samples import engine, stack
 
+ALONE = frozenset({"openwebui"})
+
 
 def page(wanted: Stack) -> Container:
     (one,) = openwebui.SERVICE.containers(wanted)
@@ -15,24 +17,23 @@ def page(wanted: Stack) -> Container:
 
 
 def test_each_engine_is_asked_with_its_own_key() -> None:
-    one = page(
-        stack(engine("a", port=8000), engine("b", port=8001, model_name="other", key_file="/srv/state/secrets/b"))
-    )
+    engines = (engine("a", port=8000), engine("b", port=8001, model_name="other", key_file="/srv/state/secrets/b"))
+    one = page(stack(*engines, wanted=ALONE))
     assert one.env["OPENAI_API_BASE_URLS"] == "http://a:8000/v1;http://b:8001/v1"
     assert one.argv[-1].startswith('export OPENAI_API_KEYS="$ENGINE_KEY_0;$ENGINE_KEY_1"; if test -f start.sh')
     assert one.secret_env["ENGINE_KEY_0"] == "/srv/state/secrets/llm.key"
     assert one.secret_env["ENGINE_KEY_1"] == "/srv/state/secrets/b"
 
 
-def test_replicas_are_asked_through_the_gateway() -> None:
-    replicas = (engine("a"), engine("b", port=8001))
-    assert page(stack(*replicas)).env["OPENAI_API_BASE_URLS"] == "http://gateway:8080/v1"
-    alone = page(stack(*replicas, wanted=frozenset({"openwebui"})))
-    assert alone.env["OPENAI_API_BASE_URLS"] == "http://a:8000/v1;http://b:8001/v1"
+def test_behind_a_gateway_another_model_or_copy_is_nothing_new_for_the_chat_page() -> None:
+    one = page(stack(engine("a")))
+    assert one.env["OPENAI_API_BASE_URLS"] == "http://gateway:8080/v1"
+    assert page(stack(engine("a"), engine("b", port=8001), engine("c", port=8002, model_name="other"))) == one
 
 
 def test_ranks_on_other_machines_are_not_asked() -> None:
-    assert page(stack(engine("a"), engine("a-1", node=1))).env["OPENAI_API_BASE_URLS"] == "http://a:8000/v1"
+    ranks = (engine("a"), engine("a-1", node=1))
+    assert page(stack(*ranks, wanted=ALONE)).env["OPENAI_API_BASE_URLS"] == "http://a:8000/v1"
 
 
 def test_nobody_reaches_it_but_the_gateway_and_its_data_lies_outside_the_release() -> None:
