@@ -1,7 +1,6 @@
 """The gateway, nginx: the one door. TLS, a key for each person with limits, and one `/v1` over all engines."""
 
 import json
-from urllib.parse import quote
 
 from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Health, MakeCertificate, Mount, Published, Question, ReleaseFile
@@ -181,6 +180,12 @@ def _read_seconds(stack: Stack) -> int:
     return max(LEAST_READ_SECONDS, *(4 * one.first_token_seconds for one in stack.engines))
 
 
+def _quoted(name: str) -> str:
+    """As a part of a path."""
+    plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+    return "".join(chr(letter) if letter in plain else f"%{letter:02X}" for letter in name.encode())
+
+
 def questions(stack: Stack) -> tuple[Question, ...]:
     """Whether it is there, keeps strangers out, and lets its own key in."""
     base, vouches = url(stack.host, stack.port), authority(stack.place)
@@ -190,7 +195,7 @@ def questions(stack: Stack) -> tuple[Question, ...]:
         Question(NAME, "the models, without a key", models, status=401, authority=vouches),
         *(
             Question(
-                NAME, f"the model {name}, with a key", f"{models}/{quote(name, safe='')}",
+                NAME, f"the model {name}, with a key", f"{models}/{_quoted(name)}",
                 key_file=_key_file(stack), authority=vouches, contains=json.dumps(name, ensure_ascii=False), behind=name,
             )
             for name in groups_of(stack)
