@@ -83,7 +83,7 @@ def meeting_decisions(service: Service, engine: Engine, scene: Scene) -> Iterato
 
 
 def without_address(attempt: Attempt, scene: Scene) -> tuple[Finding, ...]:
-    """Said beside the plan as well: its command lines are not whole."""
+    """Said beside the plan as well: its command lines are not whole. Nobody knows addresses of machines that are yet to be bought."""
     served = attempt.served
     flag = next((flag for flag in MEETS_AT if flag in attempt.engine.options), None)
     if served is None or served.load.degrees.nodes == 1 or flag is None or flag in scene.wish.options:
@@ -91,7 +91,10 @@ def without_address(attempt: Attempt, scene: Scene) -> tuple[Finding, ...]:
     if served.layout.nodes == served.load.degrees.nodes and rendezvous(scene.facts.network, scene.facts.rdma).address:
         return ()
     told = f"the address of a first node is not known: `{FIRST_NODE}` stands for it, with which no engine starts"
-    level = "error" if attempt.engine.starts else "warning"
+    described = "network" in scene.facts.assumed
+    if described:
+        told = f"the network between these machines is taken as enough, and `{FIRST_NODE}` stands for the first one's address"
+    level = "warning" if described or not attempt.engine.starts else "error"
     return (Finding("first-node", level, told, fix=f"`--set engine.{flag}=ADDRESS`"),)
 
 

@@ -152,6 +152,7 @@ def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
         *_slow(scene, attempt, spec),
         *_tight(attempt),
         *_assumed(scene),
+        *_unpublished(attempt),
         *_another_name(scene, attempt),
         *_image(scene, attempt),
         *without_address(attempt, scene),
@@ -170,6 +171,17 @@ def _tight(attempt: Attempt) -> tuple[Finding, ...]:
         f"and {attempt.rung.context:,} are needed for one full request"
     )
     return (Finding("tight", "warning", told, fix="a smaller `--context`, a weaker `--precision`, or more devices"),)
+
+
+def _unpublished(attempt: Attempt) -> tuple[Finding, ...]:
+    """Whoever plans hardware may go on with it; nothing can be fetched."""
+    subject = attempt.subject
+    source = next((file.origin for file in subject.files if file.origin.startswith("convert:")), "") if subject else ""
+    if subject is None or not source:
+        return ()
+    told = f"nobody is known to publish {subject.title} in {subject.precision}: it would have to be made of {source.partition('/')[2].rstrip('/')}"
+    fix = "make it, and name its folder: `--model FOLDER`; or choose a `--precision` that is published"
+    return (Finding("unpublished", "warning", told, fix=fix),)
 
 
 def _another_name(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:

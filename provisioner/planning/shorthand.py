@@ -300,4 +300,6 @@ def _assumed(said: Said) -> Iterator[str]:
         yield "filesystems"
     if sum(count for _, count in said.cards) > 1 and said.nvlink is None:
         yield "accelerators.links"
+    if (said.nodes or 1) > 1:
+        yield "network"
     yield "software.runtime"

@@ -10,6 +10,9 @@ from provisioner.views.machine import machine_lines
 REJECTED_SHOWN = 2
 """How many rejected options a plan shows unless all are asked for; the best come first."""
 
+NOT_STARTED = ("planned-only", "unpublished")
+"""Findings of plans that `up` does not execute: where there are no actions, something else is left to do."""
+
 PARTS = (("W", "weights"), ("K", "kv cache"), ("A", "activations"), ("O", "overhead"))
 
 
@@ -242,7 +245,7 @@ def _shown_by(change: Change) -> str:
 def action_lines(planned: Planned, look: Look) -> list[str]:
     if planned.plan.verdict != "fits":
         return []
-    if not planned.actions and any(one.id == "planned-only" for one in planned.plan.findings):
+    if not planned.actions and any(one.id in NOT_STARTED or one.level == "error" for one in planned.plan.findings):
         return []
     if not planned.actions:
         said = wrapped("Nothing is left to do: everything stands as planned", look.width)

@@ -3,11 +3,14 @@
 import pytest
 
 from provisioner.model.facts import HostFacts, Interface, RdmaDevice, Unknown
+from provisioner.model.outcome import Planned
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.ranks import FIRST_NODE
 from provisioner.targets.docker import container_of
+from provisioner.views.layout import Look
+from provisioner.views.plan import action_lines, verdict_lines
 from tests.unit.planning.samples import machine, plan
 
 EIGHT = "8x h100-sxm-80g, 2 sockets, 64 cores, 1024 GiB"
@@ -108,7 +111,17 @@ def test_machines_that_nobody_has_seen_get_an_address_that_no_start_gets_past() 
     made = plan(f"{EIGHT}, 2 nodes", Spec(model="deepseek-r1", engine="vllm"))
     assert after(made, "--master-addr", 1) == (FIRST_NODE,)
     (told,) = [one for one in made.findings if one.id == "first-node"]
-    assert told.fix == "`--set engine.master-addr=ADDRESS`"
+    assert (told.level, told.fix) == ("warning", "`--set engine.master-addr=ADDRESS`")
+    assert "network" in machine(f"{EIGHT}, 2 nodes").assumed
+
+
+def test_a_machine_that_was_looked_at_and_has_no_address_needs_one_before_it_starts() -> None:
+    facts = machine(f"{EIGHT}, 2 nodes")
+    seen = replace(facts, assumed=tuple(one for one in facts.assumed if one != "network"))
+    made = plan(seen, Spec(model="deepseek-r1", engine="vllm"))
+    assert [one.level for one in made.findings if one.id == "first-node"] == ["error"]
+    named = plan(seen, Spec(model="deepseek-r1", engine="vllm", settings={"engine.master-addr": "192.0.2.7"}))
+    assert not [one for one in named.findings if one.level == "error"]
 
 
 def test_only_the_copy_that_this_machine_is_part_of_meets_at_its_address() -> None:
@@ -116,3 +129,14 @@ def test_only_the_copy_that_this_machine_is_part_of_meets_at_its_address() -> No
     made = plan(facts, Spec(model="deepseek-r1", engine="vllm"))
     assert made.parallel.replicas == 2
     assert [one.options["master-addr"] for one in made.services] == ["198.51.100.7"] * 2 + [FIRST_NODE] * 2
+
+
+def test_who_plans_a_purchase_hears_that_it_fits_and_what_is_still_to_be_done() -> None:
+    made = plan(
+        "8x H20-3e, 2 sockets, 112 cores, 1536 GiB, nvlink=yes, 2 nodes", Spec(profile="flagship", precision="bf16")
+    )
+    assert verdict_lines(made, Look())[0] == "✓ fits  flagship"
+    assert {one.id: one.level for one in made.findings} == {
+        "first-node": "warning", "unpublished": "warning", "assumed": "note",
+    }  # fmt: skip
+    assert action_lines(Planned(machine("8x H20-3e, 2 nodes"), made, ()), Look()) == []

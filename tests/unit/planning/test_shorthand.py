@@ -28,7 +28,7 @@ def test_the_line_of_the_design() -> None:
     assert {link.kind for card in cards(facts) for link in card.links} == {"pcie"}
     assert not isinstance(facts.numa, Unknown)
     assert len(facts.numa) == 2
-    assert set(facts.assumed) == {"filesystems", "software.runtime"}
+    assert set(facts.assumed) == {"filesystems", "network", "software.runtime"}
 
 
 @pytest.mark.parametrize(
