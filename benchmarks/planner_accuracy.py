@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.accuracy.cases import Case, read
+from benchmarks.accuracy.halves import HALVES, only
 from benchmarks.accuracy.predict import Prediction, predict
 from benchmarks.accuracy.score import Row, row, summary
 from provisioner.catalog import Catalog, load_catalog
@@ -102,8 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("cases", type=Path, help="a YAML file of published runs")
     parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("--half", choices=HALVES, default="", help="only the cases of this half, by their ids")
     options = parser.parse_args(argv)
-    catalog, cases = load_catalog(), read(options.cases)
+    catalog, cases = load_catalog(), only(read(options.cases), options.half)
     rows = rows_of(catalog, cases)
     sums = summary(rows, rows_of(catalog, cases, apart=True))
     if options.json:
