@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from provisioner.engines._constants import version_key
 from provisioner.model.engines import EngineEntry
 
 NAMES = (
@@ -16,6 +17,9 @@ NAMES = (
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 LATEST_PATCH = 99
 """`0.8`, `~0.8` and `0.8.x` are taken as the last release of their series."""
+FIRST_ENGINE = re.compile(r"\bv0\b")
+"""vLLM's first engine, which releases up to 0.10 still ran where they were told to, or where a card was too old."""
+LAST_OF_FIRST = "0.7.99"
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,16 @@ def engine_of(text: str, source: str, entry: EngineEntry | None) -> Engine:
     day = _day(lower) or _day(source.lower()) or (_day_of_issue(source, entry) if entry is not None else "")
     said = _version(lower, name)
     if said:
-        return Engine(name, _patch(said, day, releases), "as stated")
+        return Engine(name, _of_first(lower, _patch(said, day, releases)), "as stated")
     if day and releases:
         return Engine(name, _released_by(day, releases), f"the newest of {day}")
     return Engine(name, "", "")
+
+
+def _of_first(text: str, version: str) -> str:
+    """Memory goes by the engine, not by the release that it came with."""
+    later = version_key(version) > version_key(LAST_OF_FIRST)
+    return LAST_OF_FIRST if FIRST_ENGINE.search(text) and later else version
 
 
 def name_of(text: str) -> str:

@@ -21,6 +21,8 @@ CPU_CACHE_GIB = 4
 """`VLLM_CPU_KVCACHE_SPACE` of releases that have a fixed default."""
 OFFERED_CONTEXT = 8192
 """Of an appliance that is only described: nobody started an engine there with a context of its own."""
+WITH_LESS_THAN_ONE_REQUEST = ("sglang",)
+"""Engines that start with a cache that is too small for one request of the full context; a plan refuses it all the same."""
 MOST_RANKS = 4096
 NO_CARD = Card("", "", 0, 0, "")
 Constants = Mapping[str, tuple[Constant, ...]]
@@ -113,6 +115,8 @@ def _degrees(case: Case) -> Degrees:
     tensor = case.count("tp", "tensor_parallel_size", "tp_size")
     pipeline = case.count("pp", "pipeline_parallel_size", "pp_size") or 1
     data = case.count("dp", "data_parallel_size", "dp_size") or 1
+    if tensor and case.says("enable_dp_attention", "dp_attention"):
+        tensor = max(1, tensor // data)
     cards_left = max(1, (case.gpus or cards.count_of(case.gpu)) // (pipeline * data))
     return Degrees(
         tensor=tensor or cards_left,
@@ -142,7 +146,7 @@ def _judged(run: Run, name: str, card: Card | None) -> Prediction:
     if card is None or not run.subject.bytes:
         return _by_rules(run, refusal)
     tight = _tightest(run, name, loads)
-    verdict, cause = _verdict(refusal, tight, name, loads[0])
+    verdict, cause = _verdict(run, refusal, tight, name, loads[0])
     return Prediction(
         verdict=verdict,
         cause=cause,
@@ -177,11 +181,13 @@ def _by_rules(run: Run, refusal: str) -> Prediction:
     return Prediction(unknown=missing, version=run.engine.version)
 
 
-def _verdict(refusal: str, tight: pool.Pool, name: str, load: Load) -> tuple[str, str]:
+def _verdict(run: Run, refusal: str, tight: pool.Pool, name: str, load: Load) -> tuple[str, str]:
     """A refusal that goes away without graphs is met at their capture, when the configuration has long been accepted."""
     if refusal:
         eager = ENGINES[name].refuses(replace(load, eager=True))
         return ("config-error" if eager else "fails"), refusal
+    if run.engine.name in WITH_LESS_THAN_ONE_REQUEST and 0 < tight.kv_bytes < tight.needed_bytes:
+        return "fits", f"starts, and takes no request of more than {tight.tokens} tokens"
     return ("fails" if tight.problem else "fits"), tight.problem
 
 

@@ -62,12 +62,17 @@ def _drafter(case: Case) -> str:
 
 
 def _precision(entry: ModelEntry, case: Case, said: str | None) -> str:
-    """As the case says it, in the words of the catalog; where it is not published so, its like with as many bits."""
+    """As the case says it, in the words of the catalog; its like with as many bits only where nothing tells how it is made.
+
+    A like one would bring its own rules and its own type of cache along. `4 bits` says no more than that: the published kind
+    is meant.
+    """
     stated = names.published(entry, names.precision_of(case.quant))
     wanted = stated or said or names.published(entry, names.precision_of(entry.native)) or "bf16"
     alike = next((kinds for kinds in (FOUR_BITS, EIGHT_BITS) if wanted in kinds), ())
     choices = [wanted, *([said] if said in alike else []), *alike]
-    return next((kind for kind in choices if entry.checkpoint(kind) is not None), wanted)
+    published = next((kind for kind in choices if entry.checkpoint(kind) is not None), wanted)
+    return wanted if wanted != "int4" and _bytes(entry, wanted) is not None else published
 
 
 def _bytes(entry: ModelEntry, precision: str) -> int | None:

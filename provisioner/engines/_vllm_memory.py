@@ -85,7 +85,7 @@ def _together(first: Amount, second: Amount) -> Amount:
 
 def _sampler(load: Load) -> Amount:
     """Only the last pipeline stage has logits to sample from; every rank of it gathers all of them."""
-    if not load.samples:
+    if not load.samples or (_is_chunked(load) and not constant(load, "sampler_when_chunked").value):
         return Amount(0, 0, 0, "")
     name = "sampler_bytes_drafting" if load.drafting else "sampler_bytes"
     rows = min(load.sequences, max(load.batched_tokens, load.sequences))
@@ -106,10 +106,11 @@ def _forward(load: Load) -> Amount:
 
 def _step_tokens(load: Load) -> int:
     """Tokens of the largest step: engines that do not cut long prompts run a whole one."""
-    unchunked = constant(load, "unchunked_below_context").value
-    if load.context < unchunked:
-        return max(load.batched_tokens, load.context)
-    return load.batched_tokens
+    return load.batched_tokens if _is_chunked(load) else max(load.batched_tokens, load.context)
+
+
+def _is_chunked(load: Load) -> bool:
+    return load.context >= constant(load, "unchunked_below_context").value
 
 
 def _widest(geometry: Geometry) -> int:

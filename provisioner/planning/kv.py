@@ -209,6 +209,20 @@ def counts(
     return tuple(count * context // each for count in blocks)
 
 
+def cell_bytes(
+    geometry: Geometry, degrees: Degrees, dtype: str, sliding: float, linear: float, stage: int | None = None
+) -> float:
+    """What one token takes of SGLang's pools: windows have `sliding` tokens for each of the others, states `linear` bytes.
+
+    Its pools are cut by these shares before anything runs, whatever requests will need of them.
+    """
+    full = on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage)
+    windows = on_stage(geometry.sliding_layers, geometry, degrees, stage)
+    whole = full * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
+    cell = whole + sliding * windows * row_bytes(as_sliding(geometry), degrees, dtype)
+    return cell * (1 + linear) if geometry.linear_layers else cell
+
+
 def request_bytes(
     geometry: Geometry,
     degrees: Degrees,

@@ -1,5 +1,7 @@
 """What an engine that claims a share of each device has left for its cache there, whether it starts with that, and what binds."""
 
+from math import ceil
+
 from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
 from provisioner.model.plan import DeviceBudget
@@ -60,10 +62,21 @@ def pool(load: Load, usage: Usage, dtype: str = "auto", block: int = kv.BLOCK) -
 
 
 def _tokens(load: Load, pools: tuple[int, ...], dtype: str, block: int) -> tuple[int, ...]:
+    cell = _cell_bytes(load, dtype)
+    if cell:
+        return tuple(max(0, int(each / cell)) * load.degrees.decode_context for each in pools)
     return kv.counts(
         pools, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
         by_requests=bool(constant(load, "tokens_by_requests").value), states=int(constant(load, "linear_states").value),
     )  # fmt: skip
+
+
+def _cell_bytes(load: Load, dtype: str) -> float:
+    """Of an engine that cuts its memory into pools by fixed shares; 0 for one that shares out equal blocks."""
+    if "sliding_pool_ratio" not in load.constants:
+        return 0
+    sliding, linear = (constant(load, name).value for name in ("sliding_pool_ratio", "linear_pool_ratio"))
+    return kv.cell_bytes(load.geometry, load.degrees, dtype, sliding, linear, load.stage)
 
 
 def cache_type(asked: str, load: Load) -> str:
@@ -81,6 +94,9 @@ def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int
     """
     if not kv.has_law(load.geometry):
         return 0
+    cell = _cell_bytes(load, dtype)
+    if cell:
+        return ceil(cell * -(-load.context // load.degrees.decode_context))
     if constant(load, "whole_model_checked").value:
         load = replace(load, degrees=replace(load.degrees, pipeline=1), stage=None)
     return kv.request_bytes(

@@ -20,9 +20,11 @@ ROWS = [
     for name, rows in CATALOG.engine(engine).constants.items()
     for place, row in enumerate(rows)
 ]
+ROOT = Path(__file__).parents[3]
 CASES = {
     str(case["id"])
-    for case in yaml.safe_load((Path(__file__).parents[2] / "cases" / "reference.yaml").read_text())["cases"]
+    for name in ("tests/cases/reference.yaml", "tests/cases/held_out.yaml", "benchmarks/cases/published.yaml")
+    for case in yaml.safe_load((ROOT / name).read_text())["cases"]
 }
 GIB = 1 << 30
 

@@ -7,11 +7,15 @@ import pytest
 import yaml
 
 from benchmarks import planner_accuracy
-from benchmarks.accuracy.cases import read
+from benchmarks.accuracy.cases import Case, read
+from benchmarks.accuracy.engines import engine_of
+from benchmarks.accuracy.halves import half_of, only
+from benchmarks.accuracy.predict import Prediction, predict
 from benchmarks.accuracy.score import Row, summary
 from tests.unit.planning.samples import CATALOG
 
-CASES = Path(__file__).parents[2] / "cases"
+ROOT = Path(__file__).parents[3]
+CASES = ROOT / "tests" / "cases"
 
 
 def judged(name: str) -> tuple[list[Row], dict[str, object]]:
@@ -111,3 +115,42 @@ def test_the_report_for_people_ends_with_the_sums(capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert "verdict_accuracy: 1.0" in out
     assert "3090-llama31-8b-20k" in out
+
+
+def predicted(**said: object) -> Prediction:
+    args = {str(name): value for name, value in dict(said.pop("args", {})).items()}  # type: ignore[call-overload]
+    return predict(CATALOG, Case(id="one", args=args, **said), None)  # type: ignore[arg-type]
+
+
+def test_another_4_bit_checkpoint_does_not_bring_its_own_type_of_cache() -> None:
+    """MiniMax M2.7 is published in NVFP4, whose cache has 8 bits; an AWQ of somebody else's has 16."""
+    shown = predicted(
+        model="MiniMax-M2.7-AWQ", quant="awq-int4", gpu="a100-sxm-80g", gpus=4, engine="vllm 0.28.0", args={"tp": 4}
+    )
+    assert shown.pool_bytes / shown.tokens == pytest.approx(62 * 2 * 2 * 128 * 2, rel=0.001)
+
+
+def test_the_first_engine_of_a_later_release_is_reckoned_as_the_first_engine() -> None:
+    entry = CATALOG.engine("vllm")
+    assert engine_of("vllm 0.8.5 V0", "", entry).version.startswith("0.7")
+    assert engine_of("vllm 0.8.5 V1", "", entry).version == "0.8.5"
+    assert engine_of("vllm 0.6.4 V0", "", entry).version == "0.6.4"
+
+
+def test_sglang_starts_with_less_than_one_full_request() -> None:
+    said = {"model": "Qwen3-32B", "quant": "bf16", "gpu": "h100-sxm-80g", "gpus": 1, "args": {"tp": 1}}
+    assert predicted(engine="sglang 0.5.12", **said).verdict == "fits"
+    assert predicted(engine="vllm 0.11.0", **said).verdict == "fails"
+
+
+def test_ranks_of_data_parallel_attention_lie_within_the_tensor_group() -> None:
+    said = {"model": "DeepSeek-V3.2", "quant": "fp8-block128", "gpu": "b200-180g", "gpus": 8, "engine": "sglang 0.5.3"}
+    shown = predicted(**said, args={"tp": 8, "dp": 8, "enable_dp_attention": True})
+    assert shown.tensor == 1
+    assert shown.weights_bytes > 80 << 30
+
+
+def test_halves_go_by_the_id_alone() -> None:
+    cases = read(ROOT / "benchmarks" / "cases" / "published.yaml")
+    assert {case.id for half in "ab" for case in only(cases, half)} == {case.id for case in cases}
+    assert half_of(Case(id=cases[0].id, model="another")) == half_of(cases[0])

@@ -125,7 +125,7 @@ def test_the_tightest_stage_sets_the_pool_of_a_pipeline() -> None:
     weights = sharding.stage_bytes(shape, 31412968448, "bf16", degrees)
     stages = [
         replace(
-            load(shape, total=21.99, context=1024, version="0.9.0", degrees=degrees), weights_bytes=size, stage=stage
+            load(shape, total=21.99, context=1024, version="0.9.2", degrees=degrees), weights_bytes=size, stage=stage
         )
         for stage, size in enumerate(weights)
     ]
@@ -170,3 +170,33 @@ def test_more_memory_never_stops_an_engine_that_started(total: float, more: floa
     one = load(total=total, context=context, version=version)
     if not pool_of(one).problem:
         assert not pool_of(load(total=total + more, context=context, version=version)).problem
+
+
+def test_the_pools_of_sglang_are_cut_by_fixed_shares() -> None:
+    """4090x2-qwen35-9b-sglang: of 9.48 GiB linear states had 4.48, and 5.00 GiB of cache 327310 tokens."""
+    shape = CATALOG.model("qwen3.5-9b").architecture
+    one = load(shape, total=23.53, version="0.5.10", degrees=Degrees(tensor=2), engine="sglang")
+    found = pool_of(replace(one, cache_bytes=int(9.49 * GIB)), SGLANG)
+    assert found.tokens == pytest.approx(327310, rel=0.005)
+
+
+def test_windows_have_fewer_tokens_than_full_attention_in_sglang() -> None:
+    """Layers of gpt-oss are half and half, so a token takes nine tenths of what it would without windows."""
+    shape = CATALOG.model("gpt-oss-20b").architecture
+    one = load(shape, total=79.2, version="0.5.10", engine="sglang")
+    found = pool_of(replace(one, cache_bytes=9 * GIB), SGLANG)
+    full = pool_of(replace(one, geometry=replace(shape, sliding_layers=0), cache_bytes=10 * GIB), SGLANG)
+    assert found.tokens == pytest.approx(full.tokens, rel=0.001)
+
+
+def test_one_card_of_the_first_engine_samples_nothing_where_prompts_are_cut() -> None:
+    """a10g-llama31-8b-128k: 0.22 GiB of activations at 131072 tokens of context, the sampler's 1.2 below 32769."""
+    shape = CATALOG.model("llama-3.1-8b-instruct").architecture
+    one = load(shape, total=22.07, context=131072, version="0.7.1")
+    assert usage_of(one).activation.bytes == pytest.approx(0.22 * GIB, rel=0.05)
+    assert usage_of(replace(one, context=8192)).activation.bytes > GIB
+
+
+def test_the_device_s_own_context_is_counted_until_0_9_0() -> None:
+    before, after = (usage_of(load(total=23.5, version=version)).runtime.bytes for version in ("0.9.0", "0.9.1"))
+    assert before > after
