@@ -85,6 +85,8 @@ class Choice:
     attempt: Attempt
     tiers: tuple[Rejected, ...]
     rungs: tuple[Rejected, ...]
+    quicker: bool = False
+    """Whether a step before it fits as well, and is too slow to talk to."""
 
     @property
     def fits(self) -> bool:

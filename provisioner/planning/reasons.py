@@ -36,6 +36,8 @@ def _rung(choice: Choice) -> Decision:
     if not choice.fits:
         return Decision("precision and context", attempt.label, "the least demanding step tried", choice.rungs)
     because = "the first step of the profile's ladder that fits" if passed else "the profile's first choice fits"
+    if choice.quicker:
+        because = "host memory sets the speed, and steps before it that fit are slower than a conversation"
     return Decision("precision and context", attempt.label, because, passed)
 
 

@@ -98,3 +98,32 @@ def test_a_smaller_profile_is_one_that_can_be_talked_to() -> None:
         >= BOUND
         > rate(plan("4 cores, 24 GiB", Spec(profile="basic")))
     )
+
+
+def test_host_memory_gets_the_first_step_that_is_fast_enough_to_talk_to() -> None:
+    made = plan("1x RTX 4090, 16 cores, 64 GiB", Spec(profile="standard", settings={"placement": "split"}))
+    assert made.model is not None
+    assert made.model.precision == "q4_k_m"
+    assert rate(made) >= BOUND
+    (step,) = [one for one in made.decisions if one.subject == "precision and context"]
+    assert "q8_0" in step.rejected[0].option
+    assert "it fits, at about" in step.rejected[0].reason
+    roomy = plan("2x RTX 4090, 32 cores, 128 GiB", Spec(profile="standard", settings={"placement": "split"}))
+    assert roomy.model is not None
+    assert (roomy.model.precision, rate(roomy) >= BOUND) == ("q8_0", True)
+
+
+def test_where_no_step_is_fast_enough_the_one_that_is_faster_by_far_is_taken() -> None:
+    named = Spec(model="deepseek-r1-distill-qwen-32b")
+    slowest = plan("2 sockets, 64 cores, 256 GiB", altered(named, {"precision": "q8_0"}))
+    chosen = plan("2 sockets, 64 cores, 256 GiB", named)
+    assert chosen.model is not None
+    assert chosen.model.precision == "q4_k_m"
+    assert rate(slowest) * 1.25 <= rate(chosen) < BOUND
+
+
+def test_no_answer_becomes_clearly_worse_for_speed_alone() -> None:
+    made = plan("2 sockets, 128 cores, 1024 GiB", Spec(model="deepseek-r1"))
+    assert made.model is not None
+    assert made.model.precision == "q4_k_m"
+    assert [one.level for one in made.findings if one.id == "speed"] == ["warning"]

@@ -311,7 +311,10 @@ def test_a_model_of_the_catalog_can_be_named() -> None:
     made = plan("16 cores, 64 GiB", Spec(model="deepseek-r1-distill-llama-8b"))
     assert made.verdict == "fits"
     assert made.model is not None
-    assert made.model.precision == "q8_0"
+    assert made.model.precision == "q6_k"
+    largest = plan("16 cores, 64 GiB", Spec(model="deepseek-r1-distill-llama-8b", precision="q8_0"))
+    assert largest.capacity is not None
+    assert (largest.capacity.tokens_per_second or 0) < 5, "q8_0 fits and is too slow to talk to"
 
 
 def test_settings_reach_planned_values() -> None:
