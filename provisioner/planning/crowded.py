@@ -86,6 +86,10 @@ def _all_placed(table: Table, spec: Spec) -> bool:
 
 def _fewer(table: Table) -> Iterator[Change]:
     """Without any one model that is enough, those without a place first; else without all that have none."""
+    copies = table.scene.wish.replicas or 1
+    if copies > 1:
+        yield from _fewer_copies(table, copies)
+        return
     left = table.packed.left
     found = False
     for name in sorted(table.spec.models, key=lambda name: name not in left):
@@ -96,6 +100,15 @@ def _fewer(table: Table) -> Iterator[Change]:
     rest = tuple(name for name in table.spec.models if name not in left)
     if rest and not found:
         yield Change(f"leave out {' and '.join(left)}", "the others have a place", _only(table, rest))
+
+
+def _fewer_copies(table: Table, copies: int) -> Iterator[Change]:
+    """The most copies that all have a place."""
+    for count in range(copies - 1, 0, -1):
+        fewer = replace(table.spec, settings={**table.spec.settings, "replicas": str(count)})
+        if _all_placed(table, fewer):
+            yield Change(f"{count} of each instead of {copies}", "all of them have a place", flags_of(fewer))
+            return
 
 
 def _only(table: Table, models: tuple[str, ...]) -> tuple[str, ...]:

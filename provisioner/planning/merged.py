@@ -6,8 +6,38 @@ from provisioner.model.plan import Decision, DeviceBudget, Finding, MemoryBudget
 from provisioner.model.record import replace
 
 
-def merged(plans: Sequence[Plan], places: Decision) -> Plan:
-    """All of them fit. What is one value for a machine is that of the first model; services, decisions and memory are of all."""
+def merged(plans: Sequence[Plan], places: Decision, copies: int = 1) -> Plan:
+    """All of them fit; copies of a model stand next to each other."""
+    each = tuple(_copied(plans[first : first + copies]) for first in range(0, len(plans), copies))
+    if len(each) == 1:
+        return replace(each[0], decisions=(places, *each[0].decisions))
+    return _together(each, places)
+
+
+def _copied(copies: Sequence[Plan]) -> Plan:
+    """Copies of a model as one plan: they answer to one name, and each takes as many requests as any of them."""
+    first, count, memory = copies[0], len(copies), _memory(copies)
+    if count == 1:
+        return first
+    capacity = first.capacity and replace(
+        first.capacity,
+        concurrent_at_context=first.capacity.concurrent_at_context * count,
+        users=first.capacity.users * count,
+    )
+    return replace(
+        first,
+        parallel=replace(first.parallel, replicas=count),
+        # Their weights lie on the disk once.
+        memory=memory and replace(memory, disk_bytes=first.memory.disk_bytes if first.memory else 0),
+        capacity=capacity,
+        services=tuple(service for plan in copies for service in plan.services),
+        decisions=(Decision("copies", str(count), "asked for; each has all of the model for itself"), *first.decisions),
+        findings=_findings(copies),
+    )
+
+
+def _together(plans: Sequence[Plan], places: Decision) -> Plan:
+    """What is one value for a machine is that of the first model; services, decisions and memory are of all."""
     first = plans[0]
     return replace(
         first,

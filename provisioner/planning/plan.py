@@ -41,6 +41,7 @@ def make_plan(
     learned: Learned = NOTHING,
 ) -> Plan:
     """`in_force` is the plan of what runs now: `auto` stays with its tier. `learned` is what earlier starts measured."""
+    spec = _copied(spec, catalog)
     if spec.models:
         from provisioner.planning.several import plan_several
 
@@ -59,6 +60,22 @@ def make_plan(
         choice = choose(scene)
     plan = _outline(scene, choice)
     return _accepted(plan, scene, choice, place, spec) if choice.fits else _refused(plan, scene, choice, spec)
+
+
+def _copied(spec: Spec, catalog: Catalog) -> Spec:
+    """A model of which several copies are asked for by number is placed as several models are."""
+    if (
+        spec.models
+        or not any(key.strip().lower() == "replicas" for key in spec.settings)
+        or wish_of(spec).replicas == 1
+    ):
+        return spec
+    model = spec.model or (catalog.profile(spec.profile).model if spec.profile in catalog.profiles else "")
+    if not model:
+        raise BadInput(
+            f"replicas: profile `{spec.profile}` chooses its model by the machine", fix="name the `--model` as well"
+        )
+    return replace(spec, model=None, models=(model,))
 
 
 def _wish(spec: Spec, catalog: Catalog) -> Wish:

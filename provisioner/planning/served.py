@@ -136,8 +136,8 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
     fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
     count = len(site.cards)
     beside = tuple(min(count // ranks, copies_beside(room, ranks)) for ranks in range(1, count + 1))
-    terse = asked.scene.terse
-    key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside, terse, dials.offloaded_bytes)
+    terse, alone = asked.scene.terse, 1 if asked.scene.wish.replicas else None
+    key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside, terse, dials.offloaded_bytes, alone)
 
     def refuses(degrees: Degrees) -> str:
         return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, card, dials)
@@ -147,6 +147,7 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
             site,
             asked.subject.geometry,
             refuses,
+            copies=alone,
             a_node=lambda degrees: copies_beside(room, degrees.ranks),
             hopeless=lambda degrees: terse and over(asked, degrees, card, dials) > 0,
         )

@@ -44,6 +44,8 @@ class Wish:
     port: int
     threads: int | None
     users_per_request: int = USERS_PER_REQUEST
+    replicas: int | None = None
+    """Servers of each model, each with all of it; None for as many as an engine has devices for."""
     image: str | None = None
     registry: str | None = None
     monitoring: bool = True
@@ -69,7 +71,14 @@ def target_of(wish: Wish, engine: Engine) -> str:
     return wish.target or (PROCESS if wish.system else engine.targets[0])
 
 
-EXAMPLES = {"port": 8001, "concurrency": 4, "threads": 8, "ready_seconds": 600, "first_token_seconds": 60}
+EXAMPLES = {
+    "port": 8001,
+    "replicas": 2,
+    "concurrency": 4,
+    "threads": 8,
+    "ready_seconds": 600,
+    "first_token_seconds": 60,
+}
 NUMBERS = ("memory_max_bytes", "ready_seconds", "first_token_seconds", "open_files")
 KEYS = (
     "placement",
@@ -80,6 +89,7 @@ KEYS = (
     "threads",
     "cpus",
     "users_per_request",
+    "replicas",
     "image",
     *NUMBERS,
 )
@@ -119,6 +129,7 @@ def wish_of(spec: Spec) -> Wish:
         gateway_host=gateway_host,
         gateway_port=gateway_port,
         beside=beside,
+        replicas=_number(known, "replicas", None),
         users_per_request=_number(known, "users_per_request", USERS_PER_REQUEST) or USERS_PER_REQUEST,
     )
 

@@ -37,6 +37,11 @@ class Table:
     """Whether the host's memory is what is shared."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each of those who want a place was asked for by: copies of a model by the same name."""
+        return tuple(one.model or one.name for one in self.ways)
+
+    @property
     def first_port(self) -> int:
         return self.scene.wish.port
 
@@ -44,7 +49,7 @@ class Table:
 def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | None = None) -> Plan:
     """`scene` is the machine, `plan_one` plans a single model on it; one of several alone is that model."""
     _insist(spec, scene.catalog)
-    if len(spec.models) == 1:
+    if len(spec.models) == 1 and scene.wish.replicas is None:
         return plan_one(replace(spec, model=spec.models[0], models=()), scene.facts)
     table = deal(spec, scene)
     if table.packed.left:
@@ -52,32 +57,43 @@ def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | N
 
         return refused(table)
     plans = tuple(_settled(table, plan_one))
-    failed = next((pair for pair in zip(spec.models, plans, strict=True) if pair[1].verdict != "fits"), None)
+    failed = next((pair for pair in zip(table.names, plans, strict=True) if pair[1].verdict != "fits"), None)
     if failed is not None:
         from provisioner.planning.crowded import refused_beside
 
         return refused_beside(*failed, left_bytes=_host_left(table, plans))
-    _insist_on_names(spec, plans)
+    _insist_on_names(table, plans)
     lasting = _lasting(table, plans, plan_one, in_force)
-    return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table))
+    return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table), scene.wish.replicas or 1)
 
 
 def deal(spec: Spec, scene: Scene) -> Table:
     """The best way to place all of them, or as many as there is room for."""
     scene = replace(scene, wish=wish_of(replace(spec, models=())))
-    ways = tuple(ways_of(name, scene) for name in spec.models)
+    ways = tuple(_copies([ways_of(name, scene) for name in spec.models], scene.wish.replicas or 1))
     devices = places_of(scene)
     return Table(spec, scene, ways, devices, pack([one.item for one in ways], devices), on_host(scene))
+
+
+def _copies(ways: Sequence[Ways], count: int) -> Iterator[Ways]:
+    """Each as often as it is wanted, next to each other."""
+    for one in ways:
+        yield from (
+            replace(one, name=f"{one.name}, copy {number}", model=one.name) if count > 1 else one
+            for number in range(1, count + 1)
+        )
 
 
 def _insist(spec: Spec, catalog: Catalog) -> None:
     """`BadInput` for what cannot be meant."""
     if spec.model is not None:
         raise BadInput("`model` and `models` are both given", fix="put the one model into `models` as well")
-    if len(spec.models) > MOST_MODELS:
+    wanted = len(spec.models) * (wish_of(replace(spec, models=())).replicas or 1)
+    if wanted > MOST_MODELS:
         raise BadInput(
-            f"{len(spec.models)} models are asked for, and the best places are found for {MOST_MODELS} at most",
-            fix=f"name {MOST_MODELS} models or fewer; more of them go on a second machine",
+            f"{wanted} {'models' if wanted == len(spec.models) else 'copies of models'} are asked for, and the best places are found "
+            f"for {MOST_MODELS} at most",
+            fix=f"name {MOST_MODELS} or fewer; more of them go on a second machine",
         )
     seen: dict[str, str] = {}
     for name in spec.models:
@@ -92,12 +108,12 @@ def _insist(spec: Spec, catalog: Catalog) -> None:
                        fix="leave `--set placement=split` away")  # fmt: skip
 
 
-def _insist_on_names(spec: Spec, plans: Sequence[Plan]) -> None:
+def _insist_on_names(table: Table, plans: Sequence[Plan]) -> None:
     """`BadInput` where requests could not tell two models from each other."""
     seen: dict[str, str] = {}
-    for name, plan in zip(spec.models, plans, strict=True):
+    for name, plan in zip(table.names, plans, strict=True):
         called = plan.services[0].model_name
-        if called in seen:
+        if seen.get(called, name) != name:
             raise BadInput(
                 f"`{seen[called]}` and `{name}` are both called `{called}`, and requests name their model by that",
                 fix="give the file of one of them another name",
@@ -117,7 +133,7 @@ def _settled(table: Table, plan_one: PlanOne, ports: Sequence[int] = ()) -> Iter
     for place, (placed, ways) in enumerate(zip(table.packed.placed, table.ways, strict=True)):
         port = ports[place] if ports else port
         ports_end(port)
-        spec = replace(table.spec, model=placed.name, models=(), precision=ways.precision(placed.option),
+        spec = replace(table.spec, model=ways.model or placed.name, models=(), precision=ways.precision(placed.option),
                        settings=_settings(table, port))  # fmt: skip
         given = facts if table.host else only(facts, _free(placed, table))
         plan = plan_one(spec, given)
@@ -129,9 +145,11 @@ def _settled(table: Table, plan_one: PlanOne, ports: Sequence[int] = ()) -> Iter
 def _settings(table: Table, port: int) -> Mapping[str, str]:
     placement = {} if table.host else {"placement": "device"}
     kept = {
-        key: value for key, value in table.spec.settings.items() if key.strip().lower() not in ("port", "precision")
+        key: value
+        for key, value in table.spec.settings.items()
+        if key.strip().lower() not in ("port", "precision", "replicas")
     }
-    return {**kept, **placement, "port": str(port)}
+    return {**kept, **placement, "port": str(port), **({"replicas": "1"} if table.scene.wish.replicas else {})}
 
 
 def _free(placed: Placed, table: Table) -> dict[str, int]:

@@ -52,6 +52,8 @@ class Ways:
     name: str
     ways: tuple[Way, ...]
     problem: str = ""
+    model: str = ""
+    """What was asked for, where several copies of it want places of their own."""
 
     @property
     def item(self) -> Item:

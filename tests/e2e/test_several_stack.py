@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from provisioner.world import containers
 from tests.e2e.door import Door
 from tests.e2e.several import models, mute, question, tiny
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, docker
 from tools import images
 
 pytestmark = [pytest.mark.needs("compose", "gateway", "llamacpp"), pytest.mark.timeout(300)]
@@ -140,3 +141,28 @@ def test_one_that_gives_no_answer_takes_the_release_back_and_no_other_engine_is_
     assert (streams.broken, streams.whole > 0) == ([], True)
     assert offered(stack) == ["alpha", "beta"]
     assert stack.json("check")["findings"] == []
+
+
+def test_of_two_copies_behind_one_name_either_answers_and_one_alone_goes_on(stack: Stack, tmp_path: Path) -> None:
+    stack.planned = (*stack.planned, *models(tiny(tmp_path, "alpha")), "--set", "replicas=2")
+    stack.ok("up")
+    assert offered(stack) == ["alpha"]
+    with Traffic(stack, "alpha"), Traffic(stack, "alpha"):
+        wait_until(lambda: len(engines_asked(stack).get("alpha", ())) == 2, "one copy has all the requests")
+    there = made(stack)
+    docker("stop", "--time", "0", there["llm-alpha"])
+    assert [ask(stack, "alpha")[0] for _ in range(6)] == [200] * 6
+    findings = stack.json("check", code=1)["findings"]
+    assert all("llm-alpha:" in one["message"] or "llm-alpha " in one["message"] for one in findings), findings
+    stack.ok("up")
+    assert {name: each for name, each in made(stack).items() if name != "llm-alpha"} == {
+        name: each for name, each in there.items() if name != "llm-alpha"
+    }
+    assert stack.json("check")["findings"] == []
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)

@@ -146,6 +146,46 @@ def test_what_is_in_force_keeps_its_name_and_its_port() -> None:
     assert other.services[1:] == (three.services[2], three.services[0])
 
 
+def test_copies_of_a_model_are_services_of_one_name() -> None:
+    found = plan("4x RTX 4090, 128 GiB", Spec(model="qwen3-8b", settings={"replicas": "2"}))
+    assert (found.verdict, found.models, found.parallel.replicas) == ("fits", (), 2)
+    assert [(one.name, one.port, one.model_name) for one in found.services] == [
+        ("llm-qwen3-8b", 8000, "qwen3-8b"), ("llm-qwen3-8b-2", 8001, "qwen3-8b"),
+    ]  # fmt: skip
+    assert len({one.devices for one in found.services}) == 2
+    one = plan("4x RTX 4090, 128 GiB", Spec(model="qwen3-8b", settings={"replicas": "1"}))
+    assert (len(one.services), one.parallel.replicas) == (1, 1)
+    assert found.memory is not None
+    assert one.memory is not None
+    assert (found.memory.host_ram_bytes, found.memory.disk_bytes) == (
+        2 * one.memory.host_ram_bytes,
+        one.memory.disk_bytes,
+    )
+
+
+def test_copies_of_several_models_stand_with_their_model() -> None:
+    found = plan("16 cores, 64 GiB", Spec(models=("qwen3-0.6b", "qwen3-1.7b"), settings={"replicas": "2"}))
+    assert [one.services for one in found.models] == [
+        ("llm-qwen3-0-6b", "llm-qwen3-0-6b-2"), ("llm-qwen3-1-7b", "llm-qwen3-1-7b-2"),
+    ]  # fmt: skip
+    assert [one.parallel.replicas for one in found.models] == [2, 2]
+
+
+def test_more_copies_than_there_is_room_for_are_refused_with_the_most_that_fit() -> None:
+    found = plan("16 cores, 16 GiB", Spec(model="qwen3-8b", settings={"replicas": "3"}))
+    assert found.verdict == "refused"
+    (change,) = found.cheapest_changes
+    assert change.flags == ("--model", "qwen3-8b", "--set", "replicas=1")
+    fitting = Spec(model="qwen3-8b", settings={"replicas": "1"})
+    assert plan("16 cores, 16 GiB", fitting).verdict == "fits"
+
+
+def test_copies_need_a_model_that_is_known_beforehand() -> None:
+    with pytest.raises(BadInput, match="chooses its model by the machine"):
+        plan("16 cores, 64 GiB", Spec(settings={"replicas": "2"}))
+    assert len(plan("16 cores, 64 GiB", Spec("demo", settings={"replicas": "2"})).services) == 2
+
+
 def test_who_asks_for_other_ports_gets_them() -> None:
     facts, models = machine("16 cores, 64 GiB"), ("qwen3-8b", "qwen3-4b")
     there = make_plan(Spec(models=models), facts, CATALOG, Shelf(), PLACE)
