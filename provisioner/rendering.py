@@ -83,6 +83,11 @@ def unit_file(service: Service, place: Place) -> ReleaseFile:
     return ReleaseFile(f"units/{service.name}.json", json.dumps(unit, indent=1, sort_keys=True))
 
 
+def part_of(unit: str) -> str:
+    """A hash of a unit file: a process that was started from the same one is the same service."""
+    return hashlib.sha256(unit.encode()).hexdigest()[:16]
+
+
 def digest_of(drafts: tuple[ReleaseFile, ...]) -> str:
     """A hash over every path, mode and content, in an order of its own.
 

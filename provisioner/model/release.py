@@ -9,6 +9,9 @@ from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding, Service, WeightFile
 from provisioner.model.record import dataclass, field
 
+CONTAINERS = "docker"
+"""The target whose services come as containers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -152,9 +155,12 @@ class StartProcess:
     digest: str
     unit: str
     """Path of the service's unit file in the release folder: all that its keeper needs."""
+    part: str = ""
+    """The hash of that file: who has the same in the next release goes on."""
 
     def __str__(self) -> str:
-        return f"setsid -f python -m provisioner.world.keeper {shlex.quote(self.unit)}"
+        part = f"--part={self.part} " if self.part else ""
+        return f"setsid -f python -m provisioner.world.keeper {part}{shlex.quote(self.unit)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,14 +272,18 @@ class Running:
     started: int
     state: str
     part: str = ""
-    """Of a container: the hash of what it was made from, which may be the same in several releases."""
+    """Of a container or a bare process: the hash of what it was made from, which may be the same in several releases."""
     ports: tuple[int, ...] = ()
     """Of a container: ports of the host that lead into it."""
 
     @property
+    def contained(self) -> bool:
+        return self.target == CONTAINERS
+
+    @property
     def alive(self) -> bool:
         """A container stays when its program has ended; whatever else is found runs."""
-        return not self.part or self.state.startswith("running")
+        return not self.contained or self.state.startswith("running")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _observe(service: Service, running: Running | None) -> ServiceObserved:
         status_with_wrong_key=cast(int | Unknown, answers["wrong_key"]),
         log_tail=_log_tail(service, running),
         on_devices=_on_devices(service, key, patience),
-        container_state=running.state if running is not None and running.part else "",
+        container_state=running.state if running is not None and running.contained else "",
     )
 
 

@@ -62,13 +62,13 @@ def _await_ready(service: Service, place: Place) -> str:
         first = first or (living[0] if living else None)
         if not living and time.monotonic() - began > 3.0:
             return f"{FAILED}: it did not start"
-        time.sleep(POLL_SECONDS if not any(one.part for one in there) else SLOW_POLL_SECONDS)
+        time.sleep(POLL_SECONDS if not any(one.contained for one in there) else SLOW_POLL_SECONDS)
     return f"{FAILED}: not ready within {service.ready_seconds} s"
 
 
 def _is_the_same(one: Running, first: Running) -> bool:
     """A container that ends is started again at once, and has died all the same."""
-    return not one.part or one.started == first.started
+    return not one.contained or one.started == first.started
 
 
 def _patience(one: Container) -> int:

@@ -15,7 +15,7 @@ from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, Shelf
-from provisioner.rendering import data_of, digest_of, drafts_of, held_by, live_of, secrets_of
+from provisioner.rendering import data_of, digest_of, drafts_of, held_by, live_of, part_of, secrets_of
 from provisioner.world import containers, processes, units
 from provisioner.world.store import FOLDERS, Store
 
@@ -102,13 +102,26 @@ def _asked(source: str, repository: str, precision: str) -> "Found":
 
 
 def running(state: str, current: str | None = None) -> tuple[Running, ...]:
-    """The services of this state folder that run now; a container is of the release whose files it was made from."""
-    found = processes.running(state)
+    """The services of this state folder that run now; each is of the release whose files it was made from, and of the one in force
+    where it is of that one as well.
+    """
+    found = tuple(_as_in_force(one, state, current) for one in processes.running(state))
     if not containers.rendered(state):
         return found
     releases = {digest: frozenset(_parts_of(state, digest).items()) for digest in _names(f"{state}/releases")}
     ordered = sorted(releases, key=lambda digest: digest != current)
     return (*found, *(replace(one, digest=_release_of(one, ordered, releases)) for one in containers.running(state)))
+
+
+def _as_in_force(one: Running, state: str, current: str | None) -> Running:
+    """A process that was started from an earlier release with the same unit is one of the release in force."""
+    if current is None or not one.part or one.digest == current:
+        return one
+    try:
+        with open(f"{state}/releases/{current}/units/{one.service}.json", encoding="utf-8") as stream:
+            return replace(one, digest=current) if part_of(stream.read()) == one.part else one
+    except OSError:
+        return one
 
 
 def _release_of(one: Running, ordered: list[str], releases: Mapping[str, frozenset[tuple[str, str]]]) -> str:

@@ -1,11 +1,12 @@
 """Bare processes: each service with a keeper, started detached, found again through the release that it was started from."""
 
 import shlex
+from collections.abc import Mapping
 
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
 from provisioner.model.release import Action, Release, ReleaseFile, Running, Standing, StartProcess, StopProcess
-from provisioner.rendering import unit_file
+from provisioner.rendering import part_of, unit_file
 
 NAME = "process"
 
@@ -27,15 +28,24 @@ def script(services: tuple[Service, ...]) -> str:
 
 def replace(standing: Standing, release: Release | None, place: Place) -> tuple[Action, ...]:
     ours = tuple(one for one in standing.running if one.target == NAME)
-    wanted = {service.name for service in release.services} if release else set()
-    kept = {one.service for one in ours if release and one.digest == release.digest and one.service in wanted}
-    stops = tuple(stop(one) for one in ours if not release or one.digest != release.digest or one.service not in wanted)
-    starts = (
-        tuple(start(service, release, place) for service in release.services if service.name not in kept)
-        if release
-        else ()
-    )
+    if release is None:
+        return tuple(stop(one) for one in ours)
+    parts = parts_of(release)
+    kept = {one.service for one in ours if _goes_on(one, release, parts)}
+    stops = (stop(one) for one in ours if not _goes_on(one, release, parts))
+    starts = (start(service, release, place) for service in release.services if service.name not in kept)
     return (*stops, *starts)
+
+
+def _goes_on(one: Running, release: Release, parts: Mapping[str, str]) -> bool:
+    """Whether the release has the same service, as this one or as an earlier one that it was started from."""
+    return one.service in parts and (one.digest == release.digest or one.part == parts[one.service])
+
+
+def parts_of(release: Release) -> dict[str, str]:
+    """For each service the hash of all that its keeper is told."""
+    units = {f"units/{service.name}.json": service.name for service in release.services}
+    return {units[file.path]: part_of(file.content) for file in release.files if file.path in units}
 
 
 def restart(standing: Standing, release: Release, place: Place) -> tuple[Action, ...]:
@@ -52,6 +62,7 @@ def start(service: Service, release: Release, place: Place) -> StartProcess:
         service=service.name,
         digest=release.digest,
         unit=f"{place.release(release.digest)}/units/{service.name}.json",
+        part=parts_of(release).get(service.name, ""),
     )
 
 

@@ -54,8 +54,8 @@ class Executor:
                 self._bring(action)
             case StopProcess(pid=pid, started=started):
                 processes.stop(pid, started)
-            case StartProcess(service=service, unit=unit):
-                self._start(service, unit)
+            case StartProcess():
+                self._start(action)
             case PullImage() | LoadImages():
                 self._bring_images(action)
             case TakeSnapshot() | RestoreSnapshot():
@@ -87,10 +87,11 @@ class Executor:
             case LoadImages(archive):
                 images.load(archive, self.progress.bytes)
 
-    def _start(self, service: str, unit: str) -> None:
-        log = f"{self.place.state}/logs/{service}.log"
+    def _start(self, action: StartProcess) -> None:
+        log = f"{self.place.state}/logs/{action.service}.log"
         files.make_folder(os.path.dirname(log), 0o700)
-        processes.start_detached([self.place.python, "-I", "-m", processes.KEEPER, unit], log)
+        part = [f"{processes.PART}{action.part}"] if action.part else []
+        processes.start_detached([self.place.python, "-I", "-m", processes.KEEPER, *part, action.unit], log)
 
 
 def _change_files(action: MakeKey | MakeFolder | LinkFile | WriteRelease | WriteFile | RemoveFile | RemoveTree) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from provisioner.model.release import Running
 
 KEEPER = "provisioner.world.keeper"
+PART = "--part="
+"""Tells whoever reads its command line from what a keeper was started: the next release may have the same."""
 UNDER = "--under="
 """Tells a keeper, and whoever reads its command line, which target's service manager started it."""
 
@@ -49,6 +51,7 @@ def _keepers(folder: str) -> Iterator[Running]:
             pid=int(name),
             started=int(fields[STARTED]),
             state=fields[STATE],
+            part=next((word.removeprefix(PART) for word in argv if word.startswith(PART)), ""),
         )
 
 

@@ -58,6 +58,21 @@ def test_two_models_are_brought_up_asked_measured_and_taken_down(appliance: Appl
     assert (pids(appliance), os.path.exists(appliance.state)) == ({}, False)
 
 
+def test_another_model_comes_and_goes_and_the_others_run_on(appliance: Appliance, tmp_path: Path) -> None:
+    appliance.ok("up")
+    two, good = pids(appliance), first_release(appliance)
+    gamma = models(tiny(tmp_path, "gamma", 2))
+    three = appliance.json("up", *gamma)
+    now = pids(appliance)
+    assert {name: now[name] for name in two} == two
+    assert [one["model"] for one in three["endpoints"]] == ["alpha", "beta", "gamma"]
+    assert {one["state"] for one in appliance.json("status")["services"]} <= {"S", "R"}
+    assert appliance.json("up", *gamma)["changed"] is False
+    appliance.ok("rollback")
+    assert (pids(appliance), first_release(appliance)) == (two, good)
+    assert appliance.json("up")["changed"] is False
+
+
 def first_release(appliance: Appliance) -> str:
     return str(appliance.json("status")["release"])
 

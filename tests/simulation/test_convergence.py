@@ -296,20 +296,23 @@ def test_several_models_are_one_release(target: str) -> None:
     assert {path.rpartition("/")[0] for path in world.links} == held
 
 
-def test_who_adds_a_model_or_takes_one_away_leaves_the_others_running() -> None:
+BESIDE = {"docker": ("gateway", "webui"), "process": ()}
+"""What knows nothing of the models, or is told of them while it runs."""
+
+
+@pytest.mark.parametrize("target", sorted(BESIDE))
+def test_who_adds_a_model_or_takes_one_away_leaves_the_others_running(target: str) -> None:
     world, facts = SimulatedWorld(PLACE), facts_of("8 cores, 32 GiB")
-    two = settled(Spec(models=SMALL[:2], target="docker"), facts, world)
+    two = settled(Spec(models=SMALL[:2], target=target), facts, world)
     before = serving(world)
-    three = settled(Spec(models=SMALL, target="docker"), facts, world, two)
+    three = settled(Spec(models=SMALL, target=target), facts, world, two)
     after = serving(world)
-    engines = [service.name for service in two.services]
-    assert {name: after[name] for name in (*engines, "gateway", "webui")} == {
-        name: before[name] for name in (*engines, "gateway", "webui")
-    }
-    settled(Spec(models=(SMALL[0], SMALL[2]), target="docker"), facts, world, three)
+    beside = BESIDE[target]
+    kept = (*(service.name for service in two.services), *beside)
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    settled(Spec(models=(SMALL[0], SMALL[2]), target=target), facts, world, three)
     last = serving(world)
-    kept = [service.name for service in (three.services[0], three.services[2])]
-    assert {name: last[name] for name in (*kept, "gateway", "webui")} == {
-        name: after[name] for name in (*kept, "gateway", "webui")
-    }
+    kept = (three.services[0].name, three.services[2].name, *beside)
+    assert {name: last[name] for name in kept} == {name: after[name] for name in kept}
     assert three.services[1].name not in last
+    assert {one.digest for one in world.running.values()} == {world.current}

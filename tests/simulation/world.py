@@ -29,6 +29,7 @@ from provisioner.model.release import (
     WriteFile,
     WriteRelease,
 )
+from provisioner.targets import process
 from provisioner.targets.docker import parts_of
 
 WANTS = "multi-user.target.wants"
@@ -115,8 +116,8 @@ class SimulatedWorld:
                 self.releases[release.digest] = release
             case StopProcess(pid=pid):
                 self.running.pop(pid, None)
-            case StartProcess(service, digest):
-                self._start(service, digest, "process")
+            case StartProcess(service, digest, part=part):
+                self._start(service, digest, "process", part)
             case WriteFile(path, content) if path.startswith(f"{self.place.live}/"):
                 self.live[path] = content
             case WriteFile(path, content):
@@ -130,6 +131,7 @@ class SimulatedWorld:
                 self._systemctl([word for word in argv[1:] if word != "--user"])
             case Activate(digest):
                 self.current = digest
+                self._recognise(digest)
             case RemoveTree(path):
                 self._remove(path)
 
@@ -137,7 +139,7 @@ class SimulatedWorld:
     def _hash(file: WeightFile) -> str:
         return file.sha256 or f"{abs(hash(file.name)):064x}"[:64]
 
-    def _start(self, service: str, digest: str, target: str) -> None:
+    def _start(self, service: str, digest: str, target: str, part: str = "") -> None:
         if digest not in self.releases:
             return  # Its keeper finds no unit and ends at once.
         wanted = next(one for one in self.releases[digest].services if one.name == service)
@@ -149,7 +151,17 @@ class SimulatedWorld:
             raise OSError(f"port {wanted.port} is taken")
         self.next_pid += 1
         self.logs.add(service)
-        self.running[self.next_pid] = Running(service, digest, target, self.next_pid, self.next_pid, "S")
+        self.running[self.next_pid] = Running(service, digest, target, self.next_pid, self.next_pid, "S", part)
+
+    def _recognise(self, digest: str | None) -> None:
+        """Processes that were started from an earlier release with the same unit are of this one."""
+        parts = process.parts_of(self.releases[digest]) if digest in self.releases else {}
+        self.running = {
+            pid: replace(one, digest=digest or "")
+            if one.part and parts.get(one.service) == one.part and not one.contained
+            else one
+            for pid, one in self.running.items()
+        }
 
     def _compose(self, argv: tuple[str, ...]) -> None:
         """What is not made from the same as before is made anew; what the file does not name goes."""
