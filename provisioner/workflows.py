@@ -117,7 +117,7 @@ def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Pla
         insist(planned.plan)
     place = place_of(state_dir)
     target = targets()[planned.plan.target or ""]
-    whole = beside_engines(planned.plan, spec, place)
+    whole = beside_engines(planned.plan, spec, place, planned.facts)
     release = _rendered_at(whole, target, place, os.path.abspath(folder))
     try:
         if os.path.isdir(folder):

@@ -143,6 +143,8 @@ class Stack:
     wanted: frozenset[str] = frozenset()
     """The plug-ins that stand in this stack."""
     hostname: str = "localhost"
+    addresses: tuple[str, ...] = ()
+    """By which others reach this machine, where they are known."""
 
 
 def makes_nothing(_stack: Stack) -> tuple[MakeCertificate, ...]:

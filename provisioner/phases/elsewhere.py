@@ -29,7 +29,7 @@ def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | Non
 
         facts = what_if(facts, changed, books)
     plan = make_plan(spec, facts, books, there.shelf, place, learned=there.learned)
-    plan = beside_engines(plan, spec, place, rendered=False)
+    plan = beside_engines(plan, spec, place, facts, rendered=False)
     rendered = plan.target != CONTAINERS
     return ground(checked(plan, facts, {}, place), facts, NOTHING_STANDS, (), place, rendered=rendered)
 

@@ -59,20 +59,20 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     books = catalog.load_catalog()
     at_hand = with_hub(spec, shelf(spec, store, place), books)
     plan = make_plan(spec, facts, books, at_hand, place, in_force(standing, place), Learned(store.residuals()))
-    plan = beside_engines(_named_folder(plan, spec), spec, place)
+    plan = beside_engines(_named_folder(plan, spec), spec, place, facts)
     standing = _with_images(plan, standing, spec.images)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     return ground(checked(plan, facts, taken, place, manager), facts, standing, store.good_releases(), place)
 
 
-def beside_engines(plan: Plan, spec: Spec, place: Place, *, rendered: bool = True) -> Plan:
+def beside_engines(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, rendered: bool = True) -> Plan:
     """The plan with all that stands beside its engines, on the target that has room for it."""
     if plan.target != CONTAINERS or plan.verdict != "fits":
         return plan
     from provisioner.planning.beside import with_companions
 
-    return with_companions(plan, spec, place, rendered=rendered)
+    return with_companions(plan, spec, place, facts, rendered=rendered)
 
 
 def _with_images(plan: Plan, standing: Standing, archives: str | None) -> Standing:

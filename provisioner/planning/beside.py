@@ -1,9 +1,11 @@
 """What stands beside the engines on targets that have room for it: chat page, gateway, monitoring."""
 
+from collections.abc import Iterator
 from typing import cast
 
 from provisioner.catalog import scan
 from provisioner.model.containers import Container
+from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Companion, Place, Stack
 from provisioner.model.record import replace
@@ -18,7 +20,11 @@ def companions() -> dict[str, Companion]:
     return cast(dict[str, Companion], scan("provisioner.services", "SERVICE"))
 
 
-def with_companions(plan: Plan, spec: Spec, place: Place, *, rendered: bool = True) -> Plan:
+MADE = ("docker", "br-", "veth", "cni", "podman", "virbr")
+"""How interfaces are called that container engines and hypervisors make for their own: nobody else comes in by them."""
+
+
+def with_companions(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, rendered: bool = True) -> Plan:
     """The plan with all that is wanted beside its engines; the plan itself where the target starts engines alone.
 
     `rendered`: with the files that they read, which cost more than all the rest of planning.
@@ -32,6 +38,7 @@ def with_companions(plan: Plan, spec: Spec, place: Place, *, rendered: bool = Tr
         place=place,
         host=wish.gateway_host,
         hostname=plan.hostname,
+        addresses=tuple(addresses(facts)),
         port=wish.gateway_port,
         vendors=_vendors(plan),
         images={key.removesuffix(".image"): name for key, name in wish.beside.items() if key.endswith(".image")},
@@ -46,6 +53,13 @@ def with_companions(plan: Plan, spec: Spec, place: Place, *, rendered: bool = Tr
         makes=tuple(made for one in wanted.values() for made in one.makes(stack)),
         questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
     )
+
+
+def addresses(facts: HostFacts) -> Iterator[str]:
+    """By which others reach the machine."""
+    for one in () if isinstance(facts.network, Unknown) else facts.network:
+        if one.address and one.up and one.kind != "loopback" and not one.name.startswith(MADE):
+            yield one.address
 
 
 def _vendors(plan: Plan) -> tuple[str, ...]:

@@ -205,7 +205,8 @@ def questions(stack: Stack) -> tuple[Question, ...]:
 
 def makes(stack: Stack) -> tuple[MakeCertificate, ...]:
     """The certificate, for every name that this machine is called by."""
-    own = "" if stack.host in WILDCARDS else stack.host
+    everywhere = stack.host in WILDCARDS
+    own = (stack.hostname, *stack.addresses) if everywhere else (stack.host, stack.hostname)
     given = {key: stack.settings.get(f"{NAME}.{key}", "") for key in ("certificate", "certificate_key")}
     if any(given.values()) and not all(path.startswith("/") for path in given.values()):
         raise BadInput(
@@ -213,7 +214,7 @@ def makes(stack: Stack) -> tuple[MakeCertificate, ...]:
             fix="--set gateway.certificate=/etc/ssl/llm.pem --set gateway.certificate_key=/etc/ssl/llm.key",
         )
     names = tuple(
-        dict.fromkeys(name for name in (own, stack.hostname, "localhost", "127.0.0.1") if name and " " not in name)
+        dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1") if name and " " not in name)
     )
     return (
         MakeCertificate(

@@ -66,7 +66,7 @@ def look(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | N
     stored = {blob: PLACE.blob(blob) for blob in world.blobs}
     shelf = Shelf(stored=stored, offered=offers(plan_files(spec, facts), world))
     plan = make_plan(spec, facts, BOOKS, shelf, PLACE, in_force)
-    return ground(beside_engines(plan, spec, PLACE), facts, world.survey(), (), PLACE)
+    return ground(beside_engines(plan, spec, PLACE, facts), facts, world.survey(), (), PLACE)
 
 
 def plan_files(spec: Spec, facts: HostFacts) -> Plan:

@@ -10,7 +10,7 @@ from provisioner.documents import Json
 from provisioner.model.spec import Spec
 from provisioner.planning.beside import with_companions
 from provisioner.planning.document import SCHEMA, plan_document
-from tests.unit.planning.samples import PLACE, plan
+from tests.unit.planning.samples import PLACE, machine, plan
 from tests.unit.planning.test_golden_plans import MACHINES
 
 PATH = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "reference", "plan.schema.json")
@@ -35,7 +35,8 @@ def test_documents_keep_the_schema(validator: jsonschema.Draft202012Validator, m
 
 def test_what_stands_beside_the_engines_keeps_the_schema(validator: jsonschema.Draft202012Validator) -> None:
     wanted = Spec(profile="demo", target="docker")
-    whole = with_companions(plan(MACHINES["workstation-rtx4090"], wanted), wanted, PLACE, rendered=False)
+    facts = machine(MACHINES["workstation-rtx4090"])
+    whole = with_companions(plan(facts, wanted), wanted, PLACE, facts, rendered=False)
     document = json.loads(json.dumps(plan_document(whole, ())))
     validator.validate(document)
     assert {"gateway", "prometheus"} <= {container["name"] for container in document["beside"]}

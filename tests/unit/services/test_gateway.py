@@ -130,8 +130,10 @@ def test_the_questions_are_asked_where_this_machine_reaches_it(host: str, url: s
 def test_the_certificate_names_what_this_machine_is_called() -> None:
     (made,) = gateway.makes(replace(stack(), host="192.0.2.7", hostname="gpu-1"))
     assert (made.names, made.certificate, made.key) == (("192.0.2.7", "gpu-1", "localhost", "127.0.0.1"), "", "")
-    (everywhere,) = gateway.makes(replace(stack(), host="0.0.0.0"))
-    assert everywhere.names == ("localhost", "127.0.0.1")
+    (everywhere,) = gateway.makes(
+        replace(stack(), host="0.0.0.0", hostname="gpu-1", addresses=("192.0.2.7", "10.0.0.7"))
+    )
+    assert everywhere.names == ("gpu-1", "192.0.2.7", "10.0.0.7", "localhost", "127.0.0.1")
 
 
 def test_a_certificate_of_the_operators_is_two_files() -> None:
