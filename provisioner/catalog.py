@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from provisioner.documents import decode
 from provisioner.errors import BadInput
-from provisioner.model.catalog import AcceleratorEntry, ModelEntry
+from provisioner.model.catalog import AcceleratorEntry, Dialect, ModelEntry
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Profile
 
@@ -97,6 +97,7 @@ class Catalog:
     accelerators: Mapping[str, object]
     speed: Mapping[str, object] = field(default_factory=dict)
     engines: Mapping[str, object] = field(default_factory=dict)
+    dialects: Mapping[str, object] = field(default_factory=dict)
     decoded: dict[str, object] = field(default_factory=dict)
     known: dict[object, object] = field(default_factory=dict)
     """What follows from entries alone, kept by whoever found it out: the next machine that is planned need not."""
@@ -109,6 +110,9 @@ class Catalog:
 
     def accelerator(self, name: str) -> AcceleratorEntry:
         return cast(AcceleratorEntry, self._entry(AcceleratorEntry, "accelerator", self.accelerators, name))
+
+    def dialect(self, name: str) -> Dialect:
+        return cast(Dialect, self._entry(Dialect, "dialect", self.dialects, name))
 
     def engine(self, name: str) -> "EngineEntry":
         from provisioner.model.engines import EngineEntry
@@ -140,4 +144,11 @@ def load_catalog(path: str = COMPILED, models: str = COMPILED_MODELS) -> Catalog
         document = json.load(file)
     with open(models, encoding="utf-8") as file:
         lines = Lines(file.read())
-    return Catalog(document["profiles"], lines, document["accelerators"], document["speed"], document["engines"])
+    return Catalog(
+        document["profiles"],
+        lines,
+        document["accelerators"],
+        document["speed"],
+        document["engines"],
+        document["dialects"],
+    )

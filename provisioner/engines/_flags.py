@@ -5,11 +5,16 @@ from collections.abc import Iterator, Mapping
 LISTS = ("numa-bind-nodes", "numa-bind-cpus", "numa-node")
 """Flags of several words, one for each rank; spaces part them."""
 
+NOTHING = "none"
+"""What is set for a flag of `OPTIONAL` that shall not be said, though the plan would say it."""
+
+OPTIONAL = ("reasoning-parser", "tool-call-parser", "chat-template", "tokenizer-mode")
+
 
 def rendered(options: Mapping[str, str], known: tuple[str, ...], switches: tuple[str, ...] = ()) -> Iterator[str]:
     """`--flag value` for each option that is there; a switch takes no value, and is only said when it is on."""
     for flag in known:
-        if flag not in options:
+        if flag not in options or (flag in OPTIONAL and options[flag] == NOTHING):
             continue
         if flag in LISTS:
             yield from (f"--{flag}", *options[flag].split())

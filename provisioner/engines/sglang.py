@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OPTIONS = (
     "tp-size", "pp-size", "attn-dp-size", "ep-size", "nnodes", "node-rank", "dist-init-addr",
     "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
-    "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "cuda-graph-backend-decode",
+    "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "chat-template", "cuda-graph-backend-decode",
     "cuda-graph-backend-prefill", "cuda-graph-max-bs-decode",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`.

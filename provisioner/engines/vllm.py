@@ -20,6 +20,7 @@ OPTIONS = (
     "kv-cache-memory-bytes", "kv-cache-dtype", "block-size", "dtype", "quantization", "cpu-offload-gb", "enforce-eager",
     "max-cudagraph-capture-size", "numa-bind", "numa-bind-nodes", "numa-bind-cpus",
     "disable-custom-all-reduce", "reasoning-parser", "tool-call-parser", "enable-auto-tool-choice",
+    "chat-template", "tokenizer-mode",
     "distributed-executor-backend", "nnodes", "node-rank", "master-addr", "master-port", "headless",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`."""

@@ -144,6 +144,8 @@ class ModelEntry:
     """Other names that people and hubs use for the same weights' shape, as they write them."""
     ollama: OllamaOffer | None = None
     notes: tuple[str, ...] = ()
+    dialect: str = ""
+    """How it writes thoughts and calls of tools; empty where nobody said."""
 
     def checkpoint(self, precision: str, makers: frozenset[str] | None = None) -> Checkpoint | None:
         """The one for cards of these makers alone before the one for all cards; any where nobody says whose cards they are."""
@@ -157,6 +159,21 @@ class ModelEntry:
 def _loads(checkpoint: Checkpoint, makers: frozenset[str] | None) -> bool:
     """Whether cards of all of these makers load it; processors, which are nobody's cards, load no conversion for one maker."""
     return makers is None or not checkpoint.vendors or (bool(makers) and makers <= set(checkpoint.vendors))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a family of models writes what is no plain answer, in the words of the engines that read it."""
+
+    id: str
+    flags: Mapping[str, Mapping[str, str]]
+    """By engine: flags and their values."""
+    source: Mapping[str, str]
+    """By engine: where they are said to be right."""
+    since: Mapping[str, str] = field(default_factory=dict)
+    """By engine: the oldest release that has these; an engine that is not named has them in its newest alone."""
+    thinking: str = ""
+    """The dialect of weights of the same shape whose name says that they think."""
 
 
 @dataclass(frozen=True, slots=True)

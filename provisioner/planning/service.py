@@ -77,6 +77,8 @@ def _served(attempt: Attempt, scene: Scene, place: Place, layout: Layout) -> Ite
 def _on_devices(
     service: Service, attempt: Attempt, scene: Scene, place: Place, devices: tuple[str, ...], rank: int
 ) -> Service:
+    from provisioner.planning import dialects  # Only engines that take a model's own files ask for it.
+
     cards = _cards(scene.facts, devices)
     served = attempt.served
     nodes = served.load.degrees.nodes if served else 1
@@ -88,7 +90,8 @@ def _on_devices(
     ranks = ranks if nodes > 1 else {}
     near = numa_options(attempt, cards, scene)
     alone = {"headless": "true"} if rank and "headless" in attempt.engine.options else {}
-    options = {**(served.options if served else {}), **near, **ranks, **alone, **scene.wish.options}
+    spoken = dialects.options_of(attempt, scene)
+    options = {**(served.options if served else {}), **near, **ranks, **alone, **spoken, **scene.wish.options}
     nodes_of_memory, cpus = _beside(cards, scene.facts)
     service = replace(
         service,
@@ -262,10 +265,14 @@ def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Deci
     host = f"[{service.host}]" if ":" in service.host else service.host
     address = Decision("address", f"http://{host}:{service.port}", "loopback: nobody outside reaches the engine")
     if attempt.served is not None:
-        return (*attempt.served.decisions, image_of(attempt, scene).decision, *_near(service, attempt, scene), address)
+        from provisioner.planning import dialects
+
+        read = dialects.decisions_of(service.options, attempt, scene)
+        image = image_of(attempt, scene).decision
+        return (*attempt.served.decisions, *read, image, *_near(service, attempt, scene), address)
     limit = "the need on the host, a fifth of it and 256 MiB"
     if attempt.engine.program:
         limit += ", at most what there is to plan with"
     memory = Decision("memory limit", size(service.memory_max_bytes or 0), limit)
-    image = (image_of(attempt, scene).decision,) if is_contained(scene.wish, attempt.engine) else ()
-    return (*decisions_of_threads(service, scene), memory, *image, address)
+    held = (image_of(attempt, scene).decision,) if is_contained(scene.wish, attempt.engine) else ()
+    return (*decisions_of_threads(service, scene), memory, *held, address)

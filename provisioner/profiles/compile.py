@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from provisioner.documents import decode
-from provisioner.model.catalog import AcceleratorEntry, ModelEntry
+from provisioner.model.catalog import AcceleratorEntry, Dialect, ModelEntry
 from provisioner.model.engines import EngineEntry
 from provisioner.model.spec import Profile
 from provisioner.model.speed import SpeedRow
@@ -20,6 +20,7 @@ def compile_catalog(folder: str = FOLDER) -> str:
     document = {
         "profiles": _by_name(folder, "name", Profile),
         "accelerators": _by_name(os.path.join(folder, "accelerators"), "id", AcceleratorEntry),
+        "dialects": _by_name(os.path.join(folder, "dialects"), "id", Dialect),
         "engines": _by_name(os.path.join(folder, "engines"), "name", EngineEntry),
         "speed": _by_name(os.path.join(folder, "speed"), "id", SpeedRow),
     }

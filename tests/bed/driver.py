@@ -24,9 +24,11 @@ import vllm
 from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
 from vllm.entrypoints.cli.serve import ServeSubcommand
+from vllm.entrypoints.launchers import launcher
 from vllm.model_executor.layers.quantization import auto_awq
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
+from vllm.reasoning import ReasoningParserManager
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 # It looks at each model's class in a new Python, lest that touch a card; every fork here is such a Python already.
@@ -180,6 +182,9 @@ def parse_vllm(argv: list[str]) -> argparse.Namespace:
     command.subparser_init(parser.add_subparsers(dest="subparser"))
     found: argparse.Namespace = parser.parse_args(["serve", *argv])
     command.validate(found)
+    launcher.validate_api_server_args(found)
+    if found.reasoning_parser:
+        ReasoningParserManager.get_reasoning_parser(found.reasoning_parser)
     return found
 
 

@@ -23,7 +23,7 @@ VLLM_VALUES = {
     "decode-context-parallel-size": "2", "max-num-seqs": "64", "max-num-batched-tokens": "4096",
     "gpu-memory-utilization": "0.9", "kv-cache-memory-bytes": "1073741824", "kv-cache-dtype": "fp8", "block-size": "32",
     "dtype": "half", "quantization": "awq", "cpu-offload-gb": "8", "reasoning-parser": "deepseek_r1",
-    "tool-call-parser": "hermes", "distributed-executor-backend": "mp", "nnodes": "2", "node-rank": "1",
+    "tool-call-parser": "hermes", "chat-template": "{{ messages }}", "tokenizer-mode": "mistral", "distributed-executor-backend": "mp", "nnodes": "2", "node-rank": "1",
     "master-addr": "192.0.2.1", "master-port": "29501", "max-cudagraph-capture-size": "32", "numa-bind-nodes": "0 0 1 1",
     "numa-bind-cpus": "0-3 4-7",
 }  # fmt: skip
@@ -32,7 +32,7 @@ SGLANG_VALUES = {
     "node-rank": "1", "dist-init-addr": "192.0.2.1:5000", "mem-fraction-static": "0.85", "max-running-requests": "64",
     "max-total-tokens": "100000", "chunked-prefill-size": "4096", "kv-cache-dtype": "fp8_e5m2", "dtype": "half",
     "quantization": "awq", "attention-backend": "triton", "numa-node": "0 0 1 1",
-    "reasoning-parser": "deepseek-r1", "tool-call-parser": "qwen25", "cuda-graph-backend-decode": "disabled",
+    "reasoning-parser": "deepseek-r1", "tool-call-parser": "qwen25", "chat-template": "/t.jinja", "cuda-graph-backend-decode": "disabled",
     "cuda-graph-backend-prefill": "disabled", "cuda-graph-max-bs-decode": "24",
 }  # fmt: skip
 
