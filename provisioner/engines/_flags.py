@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-LISTS = ("numa-bind-nodes", "numa-bind-cpus", "numa-node")
+LISTS = ("numa-bind-nodes", "numa-bind-cpus", "numa-node", "lora-modules", "lora-paths")
 """Flags of several words, one for each rank; spaces part them."""
 
 NOTHING = "none"

@@ -1,4 +1,4 @@
-"""Whether an engine has kernels for a card, for a number format on it, and for the model's attention there: data, in words."""
+"""Whether an engine has kernels for a card, for a number format on it, and for the model's attention there, and whether it drafts: data, in words."""
 
 from collections.abc import Iterator
 
@@ -77,3 +77,14 @@ def _attention(load: Load) -> Iterator[str]:
     least = int(constant(load, "latent_capability").value)
     if have is not None and have < least:
         yield f"latent attention (MLA) has no backend below sm{least}; take llama.cpp or a newer card"
+
+
+def cannot_draft(load: Load, title: str) -> Iterator[str]:
+    """By its own documentation; a pipeline has its sampler and its drafter on different devices."""
+    if not load.drafts:
+        return
+    row = constant(load, f"drafts_{load.drafts}")
+    if not row.value:
+        yield f"{title} {load.version} is not known to draft by {load.drafts} ({row.source}); leave `drafting` out"
+    if load.degrees.pipeline > 1:
+        yield "drafting was not seen to work over a pipeline; take tensor parallelism alone, or leave `drafting` out"

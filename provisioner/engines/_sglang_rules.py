@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.engines._constants import constant
-from provisioner.engines._formats import capability, instead, unsupported
+from provisioner.engines._formats import cannot_draft, capability, instead, unsupported
 from provisioner.engines._sharded import cannot_divide
 from provisioner.model.load import Load
 
@@ -17,6 +17,11 @@ def _reasons(load: Load) -> Iterator[str]:
     yield from unsupported(load, "SGLang")
     yield from cannot_divide(load)
     yield from _experts(load)
+    yield from cannot_draft(load, "SGLang")
+    if load.drafts in ("ngram", "draft") and load.degrees.data > 1:
+        yield f"drafting by {load.drafts} does not work with attention in parallel groups; take tensor parallelism alone"
+    if load.drafts == "ngram" and load.card.vendor != "nvidia":
+        yield "drafting by words that repeat has kernels for CUDA alone; take a smaller model that drafts"
 
 
 def _experts(load: Load) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.engines._constants import constant
-from provisioner.engines._formats import unsupported
+from provisioner.engines._formats import cannot_draft, unsupported
 from provisioner.engines._sharded import cannot_divide
 from provisioner.engines._vllm_memory import PROCESSORS
 from provisioner.model.load import Load
@@ -27,6 +27,9 @@ def _reasons(load: Load) -> Iterator[str]:
         yield from _on_processors(load)
     yield from cannot_divide(load)
     yield from _captures(load)
+    yield from cannot_draft(load, "vLLM")
+    if load.card.vendor == PROCESSORS and load.drafts not in ("", "ngram"):
+        yield "only drafting by words that repeat was seen to work on processors: `--set drafting=ngram`"
 
 
 def _on_processors(load: Load) -> Iterator[str]:

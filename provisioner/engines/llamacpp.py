@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from provisioner.model.measured import Measured
 
 OPTIONS = (
-    "threads", "threads-batch", "n-gpu-layers", "n-cpu-moe", "tensor-split", "numa", "cache-type-k", "cache-type-v",
+    "threads", "threads-batch", "n-gpu-layers", "n-cpu-moe", "tensor-split", "numa", "cache-type-k", "cache-type-v", "lora",
+    "spec-type", "model-draft", "spec-draft-n-max",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`."""
 
@@ -65,6 +66,8 @@ ENGINE = Engine(
     context_path="/props",
     context_field=("default_generation_settings", "n_ctx"),
     options=OPTIONS,
+    adapters="lora",
+    drafters=("ngram", "draft"),
     targets=("process", "systemd", "docker"),
     image_program=("llama-server",),
     read_back=read_back,

@@ -18,7 +18,9 @@ OPTIONS = (
     "tp-size", "pp-size", "attn-dp-size", "ep-size", "nnodes", "node-rank", "dist-init-addr",
     "mem-fraction-static", "max-running-requests", "max-total-tokens", "chunked-prefill-size", "kv-cache-dtype", "dtype",
     "quantization", "attention-backend", "numa-node", "reasoning-parser", "tool-call-parser", "chat-template", "cuda-graph-backend-decode",
-    "cuda-graph-backend-prefill", "cuda-graph-max-bs-decode",
+    "cuda-graph-backend-prefill", "cuda-graph-max-bs-decode", "lora-paths", "max-loras-per-batch", "max-lora-rank",
+    "speculative-algorithm", "speculative-draft-model-path", "speculative-num-steps", "speculative-eagle-topk",
+    "speculative-num-draft-tokens",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`.
 
@@ -83,6 +85,9 @@ ENGINE = Engine(
     cache_types=CACHE_TYPES,
     values={"dtype": COMPUTE_TYPES},
     methods=SGLANG_METHODS,
+    adapters="lora-paths",
+    drafters=("ngram", "mtp", "draft"),
+    adapter_ranks=tuple(range(1, 513)),
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     keyless=True,

@@ -22,12 +22,13 @@ OPTIONS = (
     "disable-custom-all-reduce", "reasoning-parser", "tool-call-parser", "enable-auto-tool-choice",
     "chat-template", "tokenizer-mode",
     "distributed-executor-backend", "nnodes", "node-rank", "master-addr", "master-port", "headless",
+    "enable-lora", "lora-modules", "max-loras", "max-lora-rank", "speculative-config",
 )  # fmt: skip
 """Flags whose values are planned for each machine, in `Service.options`."""
 
 SWITCHES = (
     "enable-expert-parallel", "enforce-eager", "disable-custom-all-reduce", "enable-auto-tool-choice", "headless",
-    "numa-bind",
+    "numa-bind", "enable-lora",
 )  # fmt: skip
 """Those that take no value: `true` says them, `false` leaves them out."""
 
@@ -36,6 +37,9 @@ START_SECONDS = 600
 
 CACHE_TYPES = ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla")
 """Of 0.32 (config/cache.py); those of four bits and those with scales for each head take bytes that nobody reckoned here."""
+
+ADAPTER_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Of 0.32 (config/lora.py)."""
 
 
 def command(service: Service) -> list[str]:
@@ -87,6 +91,9 @@ ENGINE = Engine(
     cache_types=CACHE_TYPES,
     values={"dtype": COMPUTE_TYPES},
     methods=VLLM_METHODS,
+    adapters="lora-modules",
+    drafters=("ngram", "mtp", "draft"),
+    adapter_ranks=ADAPTER_RANKS,
     program=("vllm", "serve"),
     targets=("docker",),
     start_seconds=START_SECONDS,

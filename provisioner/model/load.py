@@ -73,6 +73,8 @@ class Load:
     """Which pipeline stage it is in, from 0; None for one that is as full as the fullest and has the last one's sampler."""
     drafting: bool = False
     """A drafter runs beside the model (speculative decoding)."""
+    drafts: str = ""
+    """Who drafts: `ngram`, `mtp`, `draft`; empty where nobody does, or nobody said."""
     cache_type: str = "auto"
     """The type of a cached value, by the engine's own word for it."""
     group: int = GROUP

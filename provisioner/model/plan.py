@@ -148,6 +148,8 @@ class Service:
     """What a container needs to use the devices."""
     shared_memory_bytes: int | None = None
     """Of a container: what its processes may share, where they are several."""
+    adapters: tuple[str, ...] = ()
+    """Further names that it answers to, each with an adapter over its model."""
     model_sha256: str = ""
     """Of the weights, where they are one file whose hash is known."""
 

@@ -85,6 +85,12 @@ class Engine:
     """The same inside its image, where that is another."""
     key_variable: str = ""
     """The environment variable that it takes its key from, where it reads no file; it is set inside its container."""
+    adapters: str = ""
+    """The flag that names adapters (LoRA); empty where none are planned for."""
+    adapter_ranks: tuple[int, ...] = ()
+    """The ranks that room may be kept for, for adapters that answer beside the model; () where one is laid over all of it."""
+    drafters: tuple[str, ...] = ()
+    """Who may draft tokens ahead in it: `ngram`, `mtp`, `draft`."""
     keyless: bool = False
     """It knows no keys: whoever reaches its port is answered, so nobody but the gateway and this host may."""
     tasks: tuple[str, ...] = ("chat",)

@@ -35,6 +35,20 @@ class Spec:
     """`--set key=value`: any planned value, by its dotted name."""
 
     @property
+    def adapters(self) -> Mapping[str, str]:
+        """`--set lora=NAME=PATH,…`: folders and files by the names that they answer to."""
+        pairs = (pair.partition("=") for pair in self.settings.get("lora", "").split(",") if pair.strip())
+        return {name.strip(): path.strip() for name, _, path in pairs}
+
+    @property
+    def drafter(self) -> str:
+        """The path of a smaller model that drafts for this one (`--set drafting=PATH:N`); empty where none does."""
+        text = self.settings.get("drafting", "").strip()
+        path, colon, count = text.rpartition(":")
+        text = path if colon and count.isdecimal() else text
+        return text if text.startswith("/") else ""
+
+    @property
     def named(self) -> tuple[str, ...]:
         """Every model that was asked for by name."""
         return self.models or ((self.model,) if self.model is not None else ())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import WeightFile
-from provisioner.model.record import dataclass
+from provisioner.model.record import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,24 @@ class LocalFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """Low-rank matrices beside a model's own (LoRA), which answer under a name of their own; headers alone were read of it."""
+
+    name: str
+    path: str
+    files: tuple[WeightFile, ...]
+    bytes: int
+    rank: int = 0
+    """The largest of its pairs; 0 where the file was not looked into, as GGUF files are not."""
+    base: str = ""
+    """The model that it says it was made for."""
+    layers: int = 0
+    """As many as the model has at least."""
+    modules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By the name of the matrix that it changes: how many values go in, and how many come out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """`stored` maps the sha256 of each blob in the store to its path; `offered` is what the hub said, if it was asked."""
 
@@ -152,6 +170,8 @@ class Shelf:
     """Checkpoints as safetensors: below the operator's folder, or at the hub that was asked for this one."""
     source: str = ""
     """The hub or mirror that the operator prefers."""
+    adapters: tuple[Adapter, ...] = ()
+    """Those that the operator named."""
 
     def holds(self, sha256: str | None) -> bool:
         return sha256 is not None and self.stored is not None and sha256 in self.stored

@@ -68,7 +68,7 @@ def _one_of_many(scene: Scene, profile: Profile) -> bool:
 
 
 def _nothing_starts(scene: Scene) -> str:
-    flags = ", ".join(f"engine.{flag}" for flag in scene.wish.options)
+    flags = ", ".join((*(f"engine.{flag}" for flag in scene.wish.options), *_named(scene)))
     return f"{flags} is for" if flags else f"target `{scene.wish.target}` starts"
 
 
@@ -76,7 +76,21 @@ def _starts(engine: Engine, scene: Scene) -> bool:
     wish = scene.wish
     runs = wish.target is None or not engine.program or wish.target in engine.targets
     runs = runs or (wish.target == PROCESS and wish.system in engine.systems)
+    runs = runs and bool(engine.adapters or not wish.adapters) and _drafts(engine, wish.drafting)
     return runs and set(wish.options) <= set(engine.options) and _caches(engine, scene) and takes(engine, wish.options)
+
+
+def _named(scene: Scene) -> list[str]:
+    """What was set beside flags, and that not every engine has."""
+    return [name for name, said in (("lora", scene.wish.adapters), ("drafting", scene.wish.drafting)) if said]
+
+
+def _drafts(engine: Engine, asked: str) -> bool:
+    if not asked:
+        return True
+    from provisioner.planning.speculation import parse  # Few ask for it.
+
+    return parse(asked).method in engine.drafters
 
 
 def _caches(engine: Engine, scene: Scene) -> bool:

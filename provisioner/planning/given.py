@@ -8,6 +8,8 @@ from provisioner.planning.amounts import GIB, whole_number
 
 QUANTIZATION = "quantization"
 BLOCK = "block-size"
+DRAFTING = ("speculative-config", "speculative-algorithm", "speculative-draft-model-path", "model-draft", "spec-type")
+ADAPTERS = ("lora-modules", "lora-paths", "lora", "enable-lora")
 OFFLOADED = "cpu-offload-gb"
 MOST_GIB = 1 << 20
 """More than any host has."""
@@ -21,6 +23,14 @@ def insist(options: Mapping[str, str], engines: Sequence[Engine]) -> None:
         known = tuple(dict.fromkeys(word for engine in engines for word in words(engine, flag)))
         if known and value not in known:
             raise BadInput(f"engine.{flag} is `{value}`", fix=f"one of {', '.join(known)}")
+    told = next((flag for flag in ADAPTERS if flag in options), None)
+    if told is not None:
+        raise BadInput(f"engine.{told}: adapters are brought and counted", fix="`--set lora=NAME=FOLDER` names them")
+    told = next((flag for flag in DRAFTING if flag in options), None)
+    if told is not None:
+        raise BadInput(
+            f"engine.{told}: what drafts is brought and counted", fix="`--set drafting=ngram`, `mtp` or a PATH"
+        )
     block = options.get(BLOCK)
     if block is not None and not (block.isdecimal() and int(block) and int(block) % BLOCK_STEP == 0):
         raise BadInput(

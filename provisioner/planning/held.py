@@ -24,6 +24,10 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         scene = replace(scene, ground=_without_refused(ground, engine))
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=scene.ground)
     subject = _subject(scene, profile, rung)
+    if scene.wish.adapters or scene.wish.drafting:
+        from provisioner.planning.tried import with_others  # Few have any.
+
+        subject = with_others(subject, scene, engine)
     missing = subject if isinstance(subject, str) else ""
     if missing and stock.is_path(profile.model):
         return replace(empty, problem=missing)
@@ -38,6 +42,11 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
         rung = replace(rung, precision=subject.precision, context=longest)
     keys, values = cache_types(scene.wish)
     need = sizing.need(subject.geometry, subject.weights_bytes, rung.context, slots, keys, values)
+    if scene.wish.drafting:
+        from provisioner.planning.speculation import held_cache
+
+        more = held_cache(subject, scene, rung.context, slots, (keys, values))
+        need = replace(need, kv_bytes=need.kv_bytes + more)
     load = load_of(subject.geometry, subject.weights_bytes, need.kv_bytes, subject.precision, subject.tensors)
     need = with_copies(need, load)
     ways = tuple(_ways(scene, engine, rung, subject, need, load))

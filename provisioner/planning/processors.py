@@ -26,6 +26,7 @@ from provisioner.planning.layouts import Layout
 from provisioner.planning.pool import pool, request_bytes
 from provisioner.planning.served import subject_of
 from provisioner.planning.stock import Subject
+from provisioner.planning.tried import beside_weights
 
 VENDOR = "cpu"
 """Whose rows of an engine's constants and images hold for processors."""
@@ -62,7 +63,7 @@ def try_on_processors(scene: Scene, profile: Profile, rung: Rung, engine: Engine
     room = scene.ground.host if scene.ground.whole_host is None else scene.ground.whole_host
     if isinstance(room, Unknown):
         return replace(empty, problem=f"the host's memory is unknown: {room.reason}")
-    subject = subject_of(scene, profile, rung)
+    subject = subject_of(scene, profile, rung, engine)
     if isinstance(subject, str):
         return replace(empty, problem=subject)
     if stock.is_path(profile.model):
@@ -123,7 +124,7 @@ def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> Load:
     """One rank; its cache holds what is asked for at a time, and is told to be so large."""
     subject = asked.subject
     bare = flags.bare_load(asked.engine, asked.scene, subject, card, dials.precision, dials.version)
-    return replace(
+    load = replace(
         bare,
         degrees=degrees,
         weights_bytes=sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)[0],
@@ -135,6 +136,7 @@ def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> Load:
         cache_type=dials.cache_type,
         group=subject.group,
     )
+    return beside_weights(load, asked.scene, asked.engine, subject)
 
 
 def _cache(asked: Asked, load: Load, dials: Dials) -> int:

@@ -24,7 +24,7 @@ from provisioner.planning.layouts import key as site_key
 from provisioner.planning.methods import contradicted
 from provisioner.planning.pool import Pool, device_budget, pool, tightest
 from provisioner.planning.stock import Subject
-from provisioner.planning.tried import Asked, has_room, load_of, over
+from provisioner.planning.tried import Asked, has_room, load_of, over, with_others
 
 BEYOND = 1.1
 """Weights that are more than this times all memory of all devices need not be laid out to know that they do not fit."""
@@ -37,7 +37,7 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     cards = tuple(card for card in scene.ground.cards if card.vendor in engine.vendors)
     if not cards:
         return replace(empty, problem=_no_card(scene, engine))
-    subject = subject_of(scene, profile, rung, frozenset(card.vendor for card in cards))
+    subject = subject_of(scene, profile, rung, engine, frozenset(card.vendor for card in cards))
     if isinstance(subject, str):
         return replace(empty, problem=subject)
     if stock.is_path(profile.model):
@@ -65,7 +65,15 @@ def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
     return nodes * sum(card.memory_bytes for card in cards if not isinstance(card.memory_bytes, Unknown))
 
 
-def subject_of(scene: Scene, profile: Profile, rung: Rung, makers: frozenset[str] = frozenset()) -> Subject | str:
+def subject_of(
+    scene: Scene, profile: Profile, rung: Rung, engine: Engine, makers: frozenset[str] = frozenset()
+) -> Subject | str:
+    """The model's own files, with those of its adapters."""
+    found = _subject(scene, profile, rung, makers)
+    return with_others(found, scene, engine)
+
+
+def _subject(scene: Scene, profile: Profile, rung: Rung, makers: frozenset[str]) -> Subject | str:
     if not stock.is_path(profile.model):
         found = stock.from_checkpoint(scene.catalog.model(profile.model), rung.precision, scene.shelf.source, makers)
         if not scene.shelf.folders and not scene.shelf.offered:
@@ -157,7 +165,7 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
 
 def _cutting(asked: Asked, card: Card, dials: Dials) -> tuple[object, ...]:
     """What decides which cuts an engine refuses; free memory, contexts and requests do not."""
-    return (asked.engine.name, flags.mark(asked.scene, asked.subject), dials.precision, dials.version, dials.eager, dials.cache_type,
+    return (asked.engine.name, flags.mark(asked.scene, asked.subject), dials.precision, dials.version, dials.eager, dials.cache_type, asked.scene.wish.drafting,
             card.name, card.architecture, card.total_bytes)  # fmt: skip
 
 

@@ -50,10 +50,11 @@ def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:
     cards = _used_cards(attempt, scene)
     service = _common(attempt, scene, place, NAME, 0)
     files = attempt.subject.files if attempt.subject else ()
+    service = _with_others(service, attempt, scene)
     service = replace(
         service,
         devices=tuple(card.uuid for card in cards),
-        options=options_of(attempt, scene),
+        options={**options_of(attempt, scene), **service.options},
         image=image_of(attempt, scene).name if is_contained(scene.wish, attempt.engine) else None,
         model_sha256=(files[0].sha256 or "") if len(files) == 1 else "",
     )
@@ -91,7 +92,9 @@ def _on_devices(
     near = numa_options(attempt, cards, scene)
     alone = {"headless": "true"} if rank and "headless" in attempt.engine.options else {}
     spoken = dialects.options_of(attempt, scene)
-    options = {**(served.options if served else {}), **near, **ranks, **alone, **spoken, **scene.wish.options}
+    service = _with_others(service, attempt, scene)
+    own = {**service.options, **(served.options if served else {})}
+    options = {**own, **near, **ranks, **alone, **spoken, **scene.wish.options}
     nodes_of_memory, cpus = _beside(cards, scene.facts)
     service = replace(
         service,
@@ -104,6 +107,22 @@ def _on_devices(
         shared_memory_bytes=SHARED_BYTES if is_contained(scene.wish, attempt.engine) else None,
     )
     return _complete(service, attempt.engine, cards, scene, place)
+
+
+def _with_others(service: Service, attempt: Attempt, scene: Scene) -> Service:
+    """With its adapters, named to the engine and known by their names, and with what drafts for it; few have any."""
+    if scene.wish.drafting:
+        from provisioner.planning import speculation
+
+        service = replace(service, options=speculation.options_of(attempt, scene, service.model_path))
+    if not scene.wish.adapters:
+        return service
+    from provisioner.planning import adapters
+
+    options, names = adapters.options_of(attempt, scene, service.model_path), tuple(scene.wish.adapters)
+    service = replace(service, options={**service.options, **options})
+    # One that is laid over the whole model takes its place.
+    return replace(service, model_name=names[0]) if attempt.served is None else replace(service, adapters=names)
 
 
 def _beside(cards: tuple[Accelerator, ...], facts: HostFacts) -> tuple[str | None, str | None]:
@@ -269,10 +288,28 @@ def decisions_of(service: Service, attempt: Attempt, scene: Scene) -> tuple[Deci
 
         read = dialects.decisions_of(service.options, attempt, scene)
         image = image_of(attempt, scene).decision
-        return (*attempt.served.decisions, *read, image, *_near(service, attempt, scene), address)
+        return (
+            *attempt.served.decisions,
+            *_of_others(attempt, scene),
+            *read,
+            image,
+            *_near(service, attempt, scene),
+            address,
+        )
     limit = "the need on the host, a fifth of it and 256 MiB"
     if attempt.engine.program:
         limit += ", at most what there is to plan with"
     memory = Decision("memory limit", size(service.memory_max_bytes or 0), limit)
     held = (image_of(attempt, scene).decision,) if is_contained(scene.wish, attempt.engine) else ()
-    return (*decisions_of_threads(service, scene), memory, *held, address)
+    return (*decisions_of_threads(service, scene), *_of_others(attempt, scene), memory, *held, address)
+
+
+def _of_others(attempt: Attempt, scene: Scene) -> Iterator[Decision]:
+    if scene.wish.adapters:
+        from provisioner.planning import adapters
+
+        yield from adapters.decisions_of(attempt, scene)
+    if scene.wish.drafting:
+        from provisioner.planning import speculation
+
+        yield from speculation.decisions_of(attempt, scene)

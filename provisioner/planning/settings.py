@@ -27,6 +27,8 @@ MOST_THREADS = 512
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
 """Host, port, path, tag and digest of an image."""
 
+ADAPTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -62,6 +64,10 @@ class Wish:
     numbers: Mapping[str, int] = field(default_factory=dict)
     """Whole-number fields of the service that were set by name."""
     cpus: str | None = None
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """`--set lora=NAME=PATH,…`: by the names that they answer to."""
+    drafting: str = ""
+    """Who drafts tokens ahead: `ngram`, `mtp:2`, `/path:4`."""
     options: Mapping[str, str] = field(default_factory=dict)
     """`--set engine.<flag>=value`, under the engine's own flag name."""
 
@@ -91,6 +97,8 @@ KEYS = (
     "users_per_request",
     "replicas",
     "image",
+    "lora",
+    "drafting",
     *NUMBERS,
 )
 
@@ -124,6 +132,8 @@ def wish_of(spec: Spec) -> Wish:
         cpus=_cpus(known.get("cpus")),
         options=options,
         image=_image(known.get("image")),
+        adapters=_adapters(spec),
+        drafting=_drafting(known.get("drafting", "")),
         registry=_registry(spec.registry),
         monitoring=spec.monitoring,
         gateway_host=gateway_host,
@@ -285,6 +295,26 @@ def _published(listen: str | None) -> tuple[str, int]:
     if host and not re.fullmatch(r"[0-9A-Fa-f.:]+", host):
         raise BadInput(f"--listen {listen}: `{host}` is no address of a machine", fix="`--listen 192.168.1.20:8443`")
     return host or LOOPBACK[0], _port(_parsed("port", port, whole_number, GATEWAY_PORT) if port else GATEWAY_PORT)
+
+
+def _adapters(spec: Spec) -> Mapping[str, str]:
+    """Names become words of a command line, and paths are looked at before anything else is."""
+    for name, path in spec.adapters.items():
+        if not ADAPTER.fullmatch(name) or not path.startswith("/"):
+            raise BadInput(
+                f"lora: `{name}={path}` is no name and whole path",
+                fix="`--set lora=sql=/srv/adapters/sql`, for example",
+            )
+    return spec.adapters
+
+
+def _drafting(text: str) -> str:
+    if text.lower() in ("", "none"):
+        return ""
+    from provisioner.planning.speculation import parse  # Few ask for it.
+
+    parse(text)
+    return text
 
 
 def _registry(name: str | None) -> str | None:

@@ -61,8 +61,37 @@ def load_of(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int
         offloaded_bytes=beside,
         constants=dials.constants,
     )
+    load = beside_weights(load, asked.scene, asked.engine, subject)
     kept_as = cache_type(dials.cache_type, load)
-    return replace(load, kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, kept_as))
+    return replace(load, kv_bytes_per_token=kv.bytes_per_token(load.geometry, degrees, kept_as))
+
+
+def with_others(subject: Subject | str, scene: Scene, engine: Engine) -> Subject | str:
+    """With the files of adapters, and of a model that drafts for it; few have any."""
+    if scene.wish.adapters:
+        from provisioner.planning.adapters import with_adapters
+
+        subject = with_adapters(subject, scene, engine)
+    if scene.wish.drafting:
+        from provisioner.planning.speculation import drafted
+
+        subject = drafted(subject, scene)
+    return subject
+
+
+def beside_weights(load: Load, scene: Scene, engine: Engine, subject: Subject) -> Load:
+    """With the room for adapters on each rank, and with what drafts: its weights, and its layers of cache."""
+    if scene.wish.adapters:
+        from provisioner.planning.adapters import rank_bytes
+
+        load = replace(
+            load, weights_bytes=load.weights_bytes + rank_bytes(scene, engine, subject.geometry, load.degrees)
+        )
+    if scene.wish.drafting:
+        from provisioner.planning.speculation import beside
+
+        load = beside(load, subject, scene)
+    return load
 
 
 def over(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> int:

@@ -160,7 +160,8 @@ def groups_of(stack: Stack) -> dict[str, tuple[Service, ...]]:
     groups: dict[str, tuple[Service, ...]] = {}
     for one in stack.engines:
         if not one.node:
-            groups[one.model_name] = (*groups.get(one.model_name, ()), one)
+            for name in (one.model_name, *one.adapters):
+                groups[name] = (*groups.get(name, ()), one)
     return groups
 
 

@@ -37,7 +37,7 @@ def checkpoint_in(folder: str, hash_of: Hash) -> CheckpointFolder:
             source="",
             title=title,
             files=files,
-            small=lambda name: _small(os.path.join(folder, name)),
+            small=lambda name: read_small(os.path.join(folder, name)),
             headers=_headers,
         )
     )
@@ -50,10 +50,10 @@ def _files(folder: str, hash_of: Hash) -> Iterator[WeightFile]:
 
 
 def _headers(files: Sequence[WeightFile]) -> Mapping[str, tuple[Tensor, ...] | Unknown]:
-    return {file.name: _header(file.origin) for file in files}
+    return {file.name: header_of(file.origin) for file in files}
 
 
-def _header(path: str) -> tuple[Tensor, ...] | Unknown:
+def header_of(path: str) -> tuple[Tensor, ...] | Unknown:
     try:
         descriptor = _open(path)
         try:
@@ -66,7 +66,7 @@ def _header(path: str) -> tuple[Tensor, ...] | Unknown:
         return Unknown(str(error))
 
 
-def _small(path: str) -> bytes:
+def read_small(path: str) -> bytes:
     try:
         descriptor = _open(path)
         try:

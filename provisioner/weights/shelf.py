@@ -11,7 +11,7 @@ from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.model.weights import CheckpointFolder, GgufHeader, LocalFile, Shelf
+from provisioner.model.weights import Adapter, CheckpointFolder, GgufHeader, LocalFile, Shelf
 from provisioner.weights import hubs
 from provisioner.weights.formats import is_weights, refusal
 from provisioner.weights.sidecars import claims
@@ -31,7 +31,10 @@ def shelf(spec: Spec, store: "Store", place: Place) -> Shelf:
         path for path in dict.fromkeys(_paths(spec)) if os.path.dirname(path) not in within or path.endswith(".gguf")
     ]
     local = [_local(path, store) for path in paths]
-    return Shelf(_with_whole_counts(local), stored(store, place), offered(spec, store), folders, spec.source or "")
+    there = stored(store, place)
+    return Shelf(
+        _with_whole_counts(local), there, offered(spec, store), folders, spec.source or "", _adapters(spec, store)
+    )
 
 
 def stored(store: "Store", place: Place) -> dict[str, str]:
@@ -55,7 +58,11 @@ def offered(spec: Spec, store: "Store") -> tuple[WeightFile, ...]:
 def _checkpoints(spec: Spec, store: "Store") -> Iterator[CheckpointFolder]:
     """Folders of `config.json` and safetensors: the one that the operator named, and those below `--weights`."""
     found = [] if spec.weights is None else list(_folders_below(os.path.abspath(spec.weights)))
-    found += [os.path.normpath(model) for model in spec.named if model.startswith("/") and os.path.isdir(model)]
+    found += [
+        os.path.normpath(model)
+        for model in (*spec.named, spec.drafter)
+        if model.startswith("/") and os.path.isdir(model)
+    ]
     if not found:
         return
     from provisioner.weights.folder import checkpoint_in, is_checkpoint_folder
@@ -63,6 +70,14 @@ def _checkpoints(spec: Spec, store: "Store") -> Iterator[CheckpointFolder]:
     for path in dict.fromkeys(found):
         if is_checkpoint_folder(path):
             yield checkpoint_in(path, lambda file: store.verified(file) or _claimed(file) or _named(file))
+
+
+def _adapters(spec: Spec, store: "Store") -> tuple[Adapter, ...]:
+    if not spec.adapters:
+        return ()
+    from provisioner.weights.adapters import adapters_at
+
+    return adapters_at(spec.adapters, store.verified)
 
 
 def _folders_below(path: str, depth: int = 0) -> Iterator[str]:
@@ -89,7 +104,7 @@ def _paths(spec: Spec) -> Iterator[str]:
                 f"{spec.weights}: there is no such file or folder", fix="--weights DIR   (a folder of weight files)"
             )
         yield from _weights_below(os.path.abspath(spec.weights))
-    for model in spec.named:
+    for model in (*spec.named, spec.drafter):
         if model.startswith("/") and not _is_checkpoint(model):
             _insist_on_file(model)
             # The planner looks for the path as the operator wrote it; parts of a split model lie beside it.

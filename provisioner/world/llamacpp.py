@@ -27,6 +27,17 @@ class ModelFile(Protocol):
     path: str
 
 
+class Draft(Protocol):
+    n_max: int
+    n_gpu_layers: int
+    mparams: ModelFile
+
+
+class Speculative(Protocol):
+    types: list[object]
+    draft: Draft
+
+
 class Params(Protocol):
     """What is set of llama.cpp's `common_params`; the names are its own."""
 
@@ -42,6 +53,8 @@ class Params(Protocol):
     cpuparams: Threads
     cpuparams_batch: Threads
     numa: object
+    lora_adapters: list[object]
+    speculative: "Speculative"
     cache_type_k: object
     cache_type_v: object
     api_keys: list[str]
@@ -75,6 +88,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--api-key-file", help="file with one key a line")
     parser.add_argument("--cache-type-k", choices=CACHE_TYPES, default="f16")
     parser.add_argument("--cache-type-v", choices=CACHE_TYPES, default="f16")
+    parser.add_argument("--lora", help="GGUF file of an adapter, which is laid over the whole model")
+    parser.add_argument("--model-draft", help="GGUF file of a smaller model that drafts tokens ahead")
+    parser.add_argument("--spec-type", choices=("draft-simple", "ngram-simple"), help="what drafts tokens ahead")
+    parser.add_argument("--spec-draft-n-max", type=int, default=16, help="tokens that a smaller model drafts at a time")
     parser.add_argument("--metrics", action="store_true")
     return parser
 
@@ -148,8 +165,35 @@ def serve(options: argparse.Namespace, keys: list[str]) -> object:
     # A single key's last letters would be written to the log, several are only counted.
     params.api_keys = keys * 2
     params.endpoint_metrics = options.metrics
+    lay_over(params, options.lora)
+    draft(params, options)
     lock_down(params)
     return xllamacpp.Server(params)
+
+
+def lay_over(params: Params, path: str | None) -> None:
+    """An adapter over the whole model, at its full strength."""
+    if path is None:
+        return
+    import xllamacpp
+
+    adapter = xllamacpp.CommonAdapterLoraInfo()
+    adapter.path, adapter.scale = path, 1.0
+    params.lora_adapters = [adapter]
+
+
+def draft(params: Params, options: argparse.Namespace) -> None:
+    """A smaller model drafts, or the words that repeat; its layers go where those of the model go."""
+    if not options.spec_type:
+        return
+    import xllamacpp
+
+    kind = options.spec_type.upper().replace("-", "_")
+    params.speculative.types = [getattr(xllamacpp.common_speculative_type, f"COMMON_SPECULATIVE_TYPE_{kind}")]
+    if options.model_draft:
+        params.speculative.draft.n_max = options.spec_draft_n_max
+        params.speculative.draft.mparams.path = options.model_draft
+        params.speculative.draft.n_gpu_layers = -1 if options.n_gpu_layers else 0
 
 
 def experts_on_host(layers: int) -> str:

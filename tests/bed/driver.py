@@ -25,6 +25,7 @@ from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
 from vllm.entrypoints.cli.serve import ServeSubcommand
 from vllm.entrypoints.launchers import launcher
+from vllm.lora.request import LoRARequest
 from vllm.model_executor.layers.quantization import auto_awq
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
@@ -102,6 +103,40 @@ def group_of(group: Any) -> dict[str, Any]:
     }
 
 
+def adapted(folder: str, adapter: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What the real engine writes without and with an adapter, and the bytes of the room that it keeps for such."""
+    engine = vllm.LLM(
+        model=folder, enforce_eager=True, max_model_len=256, max_num_seqs=4, kv_cache_memory_bytes=1 << 26,
+        enable_lora=True, **options,
+    )  # fmt: skip
+    sampling = vllm.SamplingParams(max_tokens=8, temperature=0, ignore_eos=True)
+    said = [engine.generate(["hello"], sampling, lora_request=asked)[0].outputs[0].token_ids
+            for asked in (None, LoRARequest("sql", 1, adapter))]  # fmt: skip
+    model = engine.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker.model_runner.model
+    stacked = (getattr(layer, name, ()) for layer in model.modules() for name in ("lora_a_stacked", "lora_b_stacked"))
+    return {
+        "bytes": sum(tensor.numel() * tensor.element_size() for tensors in stacked for tensor in tensors),
+        "bare": list(said[0]),
+        "adapted": list(said[1]),
+    }
+
+
+def drafts(folder: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the real engine writes by itself and with a drafter, and how many tokens were drafted and taken."""
+    said, counted = [], {}
+    for config in (None, asked):
+        engine = vllm.LLM(
+            model=folder, enforce_eager=True, max_model_len=512, max_num_seqs=4, kv_cache_memory_bytes=1 << 26,
+            speculative_config=config, disable_log_stats=False,
+        )  # fmt: skip
+        sampling = vllm.SamplingParams(max_tokens=120, temperature=0, ignore_eos=True)
+        said.append(list(engine.generate(["hello hello hello hello"], sampling)[0].outputs[0].token_ids))
+        counted = {metric.name: getattr(metric, "value", 0) for metric in engine.get_metrics()}
+        del engine
+    drafted, taken = (counted.get(f"vllm:spec_decode_num_{name}_tokens", 0) for name in ("draft", "accepted"))
+    return {"alone": said[0], "drafted": said[1], "tokens": drafted, "taken": taken}
+
+
 REFUSALS = (AssertionError, NotImplementedError, ValueError, ZeroDivisionError)
 """What the engine raises where it means the degrees; anything else is a mistake of the test."""
 
@@ -168,7 +203,18 @@ def build(config: Any, meeting: str) -> None:
 def parse(engine: str, argv: list[str]) -> dict[str, Any]:
     """The values that the engine's own parser reads out of an argv; it exits where it does not understand it."""
     found = PARSERS[engine](argv)
-    return {key: value for key, value in vars(found).items() if isinstance(value, str | int | float | bool | list)}
+    return {
+        key: plain(value)
+        for key, value in vars(found).items()
+        if isinstance(value, str | int | float | bool | list | dict)
+    }
+
+
+def plain(value: Any) -> Any:
+    """Records of the engine's own as their fields."""
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    return value if isinstance(value, str | int | float | bool | dict) else vars(value)
 
 
 def parse_all(engine: str, argvs: list[list[str]]) -> dict[str, Any]:
@@ -177,6 +223,8 @@ def parse_all(engine: str, argvs: list[list[str]]) -> dict[str, Any]:
 
 
 def parse_vllm(argv: list[str]) -> argparse.Namespace:
+    """With a template of its own in place of one that lies in its image, since it looks whether that is there."""
+    argv = [TEMPLATE if word.startswith("/vllm-workspace/examples/") else word for word in argv]
     parser = FlexibleArgumentParser()
     command = ServeSubcommand()
     command.subparser_init(parser.add_subparsers(dest="subparser"))
@@ -202,12 +250,14 @@ def parse_transformers(argv: list[str]) -> argparse.Namespace:
     return argparse.Namespace(**app.commands["serve"].make_context("serve", list(argv)).params)
 
 
+TEMPLATE = "{{ messages }}"
+
 PARSERS: dict[str, Callable[[list[str]], argparse.Namespace]] = {
     "vllm": parse_vllm, "sglang": parse_sglang, "ktransformers": parse_sglang, "transformers": parse_transformers,
 }  # fmt: skip
 
 VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "make": make, "cache": cache, "accepts": accepts, "configures": configures, "parse": parse, "parse_all": parse_all,
+    "make": make, "cache": cache, "adapted": adapted, "drafts": drafts, "accepts": accepts, "configures": configures, "parse": parse, "parse_all": parse_all,
 }  # fmt: skip
 
 

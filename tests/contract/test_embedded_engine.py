@@ -1,5 +1,6 @@
 """The embedded engine for real: it starts, answers, keeps its keys, can be wedged, and says why it cannot start."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.documents import Json
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Completion, Service
 from provisioner.model.record import replace
@@ -209,3 +211,67 @@ def test_why_it_does_not_start(model: str, tmp_path: Path) -> None:
         found = refused(*argv)
         assert found[0] == code, found
         assert words in found[1]
+
+
+def started(tmp_path: Path, *argv: str) -> tuple[str, str]:
+    """What the embedded engine answers with these flags, and what it logged meanwhile."""
+    key, log = tmp_path / "llm.key", tmp_path / "engine.log"
+    key.write_text("the-right-key\n")
+    port = free_port()
+    words = ["--alias", "tiny", "--port", str(port), "--ctx-size", "1024", "--threads", "1", "--api-key-file", str(key)]
+    bare = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0], port=port, key_file=str(key))
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-I", "-m", "provisioner.world.llamacpp", *words, *argv], stderr=output, cwd=tmp_path
+        )
+        try:
+            deadline = time.monotonic() + 20
+            while not probe.healthy(bare):
+                assert server.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.02)
+            asked: Json = {
+                "model": "tiny", "messages": [{"role": "user", "content": "ba ba ba ba ba ba"}], "max_tokens": 96,
+                "temperature": 0, "ignore_eos": True,
+            }  # fmt: skip
+            told = probe.post(bare, "/v1/chat/completions", "the-right-key", asked, 30)
+        finally:
+            server.kill()
+            server.wait(5)
+    assert not isinstance(told, Unknown), told
+    return json.loads(told.body)["choices"][0]["message"]["content"], log.read_text()
+
+
+def test_a_smaller_model_drafts(tmp_path: Path, model: str) -> None:
+    """The model itself stands for it: every token that it drafts is taken."""
+    alone, _ = started(tmp_path, "--model", model)
+    drafted, log = started(tmp_path, "--model", model, "--spec-type", "draft-simple", "--model-draft", model)
+    assert drafted == alone
+    assert "draft acceptance" in log, log[-3000:]
+
+
+def test_words_that_repeat_draft(tmp_path: Path, model: str) -> None:
+    alone, _ = started(tmp_path, "--model", model)
+    drafted, log = started(tmp_path, "--model", model, "--spec-type", "ngram-simple")
+    assert drafted == alone
+    assert "ngram" in log, log[-3000:]
+
+
+def test_an_adapter_changes_what_it_says(tmp_path: Path, model: str) -> None:
+    gguf, numpy = pytest.importorskip("gguf"), pytest.importorskip("numpy")
+    path, dice = tmp_path / "sql.gguf", numpy.random.default_rng(7)
+    writer = gguf.GGUFWriter(str(path), "qwen2")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for layer in range(tinymodel.LAYERS):
+        name = f"blk.{layer}.ffn_down.weight"
+        writer.add_tensor(f"{name}.lora_a", dice.normal(size=(4, tinymodel.INTERMEDIATE)).astype("float32"))
+        writer.add_tensor(f"{name}.lora_b", dice.normal(size=(tinymodel.HIDDEN, 4)).astype("float32"))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    alone, _ = started(tmp_path, "--model", model)
+    adapted, log = started(tmp_path, "--model", model, "--lora", str(path))
+    assert adapted != alone, log[-3000:]

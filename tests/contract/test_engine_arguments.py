@@ -1,5 +1,6 @@
 """Every argument that we render, read by the engine's own parser."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,7 @@ from provisioner.engines import sglang, vllm
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine as Plugin
 from provisioner.model.record import replace
+from provisioner.planning import speculation
 from tests.bed.engine import Engine
 
 pytestmark = pytest.mark.needs("vllm")
@@ -25,7 +27,7 @@ VLLM_VALUES = {
     "dtype": "half", "quantization": "awq", "cpu-offload-gb": "8", "reasoning-parser": "deepseek_r1",
     "tool-call-parser": "hermes", "chat-template": "{{ messages }}", "tokenizer-mode": "mistral", "distributed-executor-backend": "mp", "nnodes": "2", "node-rank": "1",
     "master-addr": "192.0.2.1", "master-port": "29501", "max-cudagraph-capture-size": "32", "numa-bind-nodes": "0 0 1 1",
-    "numa-bind-cpus": "0-3 4-7",
+    "numa-bind-cpus": "0-3 4-7", "max-loras": "2", "max-lora-rank": "16",
 }  # fmt: skip
 SGLANG_VALUES = {
     "tp-size": "4", "pp-size": "2", "ep-size": "4", "attn-dp-size": "2", "nnodes": "2",
@@ -33,7 +35,9 @@ SGLANG_VALUES = {
     "max-total-tokens": "100000", "chunked-prefill-size": "4096", "kv-cache-dtype": "fp8_e5m2", "dtype": "half",
     "quantization": "awq", "attention-backend": "triton", "numa-node": "0 0 1 1",
     "reasoning-parser": "deepseek-r1", "tool-call-parser": "qwen25", "chat-template": "/t.jinja", "cuda-graph-backend-decode": "disabled",
-    "cuda-graph-backend-prefill": "disabled", "cuda-graph-max-bs-decode": "24",
+    "cuda-graph-backend-prefill": "disabled", "cuda-graph-max-bs-decode": "24", "max-loras-per-batch": "3",
+    "max-lora-rank": "12", "speculative-algorithm": "ngram", "speculative-draft-model-path": "/m/small",
+    "speculative-num-steps": "3", "speculative-eagle-topk": "1", "speculative-num-draft-tokens": "4",
 }  # fmt: skip
 
 
@@ -56,7 +60,11 @@ def test_what_is_always_said_to_vllm(engine: Engine) -> None:
     assert {key: seen[key] for key in wanted} == wanted
 
 
-@pytest.mark.parametrize("flag", vllm.OPTIONS)
+MEANT = ("lora-modules", "lora-paths", "speculative-config")
+"""Read into something else than the words that were said; each has a test of its own."""
+
+
+@pytest.mark.parametrize("flag", [flag for flag in vllm.OPTIONS if flag not in MEANT])
 def test_each_option_of_vllm(engine: Engine, flag: str) -> None:
     """One by one, since some exclude each other."""
     value = "true" if flag in vllm.SWITCHES else VLLM_VALUES[flag]
@@ -84,7 +92,7 @@ def test_what_is_always_said_to_sglang(engine: Engine) -> None:
     assert {key: seen[key] for key in wanted} == wanted
 
 
-@pytest.mark.parametrize("flag", sglang.OPTIONS)
+@pytest.mark.parametrize("flag", [flag for flag in sglang.OPTIONS if flag not in MEANT])
 def test_each_option_of_sglang(engine: Engine, flag: str) -> None:
     assert (
         as_said(read(engine, sglang.ENGINE, {flag: SGLANG_VALUES[flag]})[flag.replace("-", "_")]) == SGLANG_VALUES[flag]
@@ -111,3 +119,26 @@ def test_no_key_is_ever_said(plugin: Plugin) -> None:
     """Everybody on the machine can read an argv."""
     rendered = plugin.command(replace(SERVICE, options=dict.fromkeys(plugin.options, "true")))
     assert not [word for word in (*rendered, *plugin.environment(SERVICE)) if "key" in word.lower()]
+
+
+ADAPTERS = "sql=/m/adapters/sql more=/m/adapters/more"
+
+
+@pytest.mark.parametrize(("plugin", "flag"), [(vllm.ENGINE, "lora-modules"), (sglang.ENGINE, "lora-paths")])
+def test_adapters_are_read_as_names_and_folders(engine: Engine, plugin: Plugin, flag: str) -> None:
+    beside = {"enable-lora": "true"} if plugin is vllm.ENGINE else {}
+    seen = read(engine, plugin, {flag: ADAPTERS, **beside})[flag.replace("-", "_")]
+    assert isinstance(seen, list)
+    told = [f"{one['name']}={one['path']}" if isinstance(one, dict) else one for one in seen]
+    assert " ".join(told) == ADAPTERS
+
+
+@pytest.mark.parametrize("text", ["ngram", "mtp:2", "/m/small:3"])
+def test_what_drafts_is_read(engine: Engine, text: str) -> None:
+    """In the words that a plan has for it, by vLLM and by SGLang."""
+    asked = speculation.parse(text)
+    (said,) = speculation._as_json(asked, "/m/small").items()
+    assert read(engine, vllm.ENGINE, dict([said]))["speculative_config"] == json.loads(said[1])
+    words = speculation._as_words(asked, "/m/small")
+    seen = read(engine, sglang.ENGINE, words)
+    assert {flag: str(seen[flag.replace("-", "_")]) for flag in words} == dict(words)

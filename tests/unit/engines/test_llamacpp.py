@@ -33,7 +33,8 @@ def test_the_command(service: Service) -> None:
 
 
 def test_every_option_is_one_that_the_embedded_engine_knows(service: Service) -> None:
-    values = dict.fromkeys(ENGINE.options, "1") | {"numa": "distribute", "cache-type-k": "q8_0", "cache-type-v": "f16"}
+    words = {"numa": "distribute", "cache-type-k": "q8_0", "cache-type-v": "f16", "spec-type": "draft-simple"}
+    values = dict.fromkeys(ENGINE.options, "1") | words
     options = arguments().parse_args(ENGINE.command(replace(service, options=values)))
     assert (options.numa, options.cache_type_k, options.threads) == ("distribute", "q8_0", 1)
 
