@@ -5,10 +5,10 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import looks
 
     with screen.progress() as progress:
-        benched = workflows.bench(
+        benched = looks.bench(
             arguments.state_dir, arguments.switch("quick"), progress, wait=arguments.number("wait") or 0
         )
     if screen.json:

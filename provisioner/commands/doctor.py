@@ -8,9 +8,9 @@ REFUSED = 3
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import host
 
-    examined = workflows.doctor(arguments.state_dir, arguments.text("sysroot"))
+    examined = host.doctor(arguments.state_dir, arguments.text("sysroot"))
     grave = ("error", "warning") if arguments.switch("strict") else ("error",)
     code = REFUSED if any(finding.level in grave for finding in examined.findings) else 0
     if screen.json:

@@ -5,10 +5,10 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import undo
 
     with screen.progress() as progress:
-        removed = workflows.down(
+        removed = undo.down(
             arguments.state_dir, arguments.switch("purge"), progress, wait=arguments.number("wait") or 0
         )
     if screen.json:

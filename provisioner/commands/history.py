@@ -5,9 +5,9 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import looks
 
-    entries = workflows.history(arguments.state_dir)
+    entries = looks.history(arguments.state_dir)
     if screen.json:
         from provisioner.views.documents import history_document
 

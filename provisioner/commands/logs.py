@@ -7,12 +7,12 @@ from provisioner.views.layout import harmless
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import looks
 
     follow = arguments.switch("follow")
     if follow and screen.json:
         raise BadInput("`--follow` never ends, and `--json` is one document", fix="leave out one of them")
-    lines = workflows.logs(arguments.state_dir, arguments.text("service"), follow, arguments.number("lines") or 100)
+    lines = looks.logs(arguments.state_dir, arguments.text("service"), follow, arguments.number("lines") or 100)
     if screen.json:
         screen.document({"schema": "provision.logs/1", "lines": list(lines)})
         return 0

@@ -5,14 +5,14 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
     from provisioner.planning.document import plan_document
+    from provisioner.workflows import plans
 
     if arguments.texts("compare"):
         return _compare(arguments, screen)
     hardware, changed = arguments.text("hardware"), arguments.text("what_if")
-    planned = workflows.plan(spec(arguments), hardware, arguments.state_dir, changed)
+    planned = plans.plan(spec(arguments), hardware, arguments.state_dir, changed)
     if screen.json:
         screen.document(plan_document(planned.plan, [str(action) for action in planned.actions]))
     else:
@@ -25,15 +25,15 @@ def run(arguments: Arguments, screen: Screen) -> int:
 
 def _compare(arguments: Arguments, screen: Screen) -> int:
     """Side by side; done when all are planned, whether they fit or not."""
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
     from provisioner.errors import BadInput
     from provisioner.planning.document import comparison_document
+    from provisioner.workflows import plans
 
     if arguments.text("what_if"):
         raise BadInput("--what-if and --compare do not go together", fix="name the changed machine with --compare")
     names = arguments.texts("compare")
-    compared = workflows.compare(spec(arguments), arguments.text("hardware"), names, arguments.state_dir)
+    compared = plans.compare(spec(arguments), arguments.text("hardware"), names, arguments.state_dir)
     if screen.json:
         screen.document(comparison_document(compared))
     else:

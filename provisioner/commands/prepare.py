@@ -8,9 +8,9 @@ FIX_RANGE = "an address or a range, such as 10.20.0.0/16"
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
     from provisioner.model.host import HostWish
+    from provisioner.workflows import host
 
     wish = HostWish(
         docker_from=arguments.one_of(DOCKER_FROM),
@@ -19,7 +19,7 @@ def run(arguments: Arguments, screen: Screen) -> int:
         time_servers=tuple(_server(each) for each in arguments.texts("time_server")),
     )
     with screen.progress() as progress:
-        prepared = workflows.prepare(spec(arguments), wish, arguments.state_dir, arguments.switch("check"), progress)
+        prepared = host.prepare(spec(arguments), wish, arguments.state_dir, arguments.switch("check"), progress)
     if screen.json:
         from provisioner.views.prepare import prepared_document
 

@@ -8,14 +8,14 @@ from provisioner.errors import BadInput
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
+    from provisioner.workflows import plans
 
     folder = arguments.text("output")
     if not folder:
         raise BadInput("`provision render` needs a folder to write to", fix="name one: `provision render -o release`")
     folder = os.path.abspath(folder)
-    planned = workflows.render(spec(arguments), arguments.text("hardware"), folder, arguments.state_dir)
+    planned = plans.render(spec(arguments), arguments.text("hardware"), folder, arguments.state_dir)
     files = tuple(
         sorted(os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder) for name in names)
     )

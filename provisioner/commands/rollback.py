@@ -5,10 +5,10 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import undo
 
     with screen.progress() as progress:
-        back = workflows.rollback(
+        back = undo.rollback(
             arguments.state_dir,
             arguments.text("to"),
             progress,

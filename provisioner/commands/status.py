@@ -5,9 +5,9 @@ from provisioner.console import Screen
 
 
 def run(arguments: Arguments, screen: Screen) -> int:
-    from provisioner import workflows
+    from provisioner.workflows import looks
 
-    status = workflows.status(arguments.state_dir)
+    status = looks.status(arguments.state_dir)
     if screen.json:
         from provisioner.views.documents import status_document
 

@@ -7,14 +7,14 @@ from provisioner.console import Screen
 def run(arguments: Arguments, screen: Screen) -> int:
     from time import monotonic
 
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
+    from provisioner.workflows import host, releases
 
     began, wanted = monotonic(), spec(arguments)
     with screen.progress() as progress:
         if arguments.switch("prepare"):
-            workflows.make_ready(wanted, arguments.one_of(DOCKER_FROM), arguments.state_dir, progress)
-        outcome = workflows.up(wanted, arguments.state_dir, progress, wait=arguments.number("wait") or 0)
+            host.make_ready(wanted, arguments.one_of(DOCKER_FROM), arguments.state_dir, progress)
+        outcome = releases.up(wanted, arguments.state_dir, progress, wait=arguments.number("wait") or 0)
     if screen.json:
         from provisioner.views.documents import applied_document
 

@@ -8,14 +8,14 @@ from provisioner.errors import BadInput
 def run(arguments: Arguments, screen: Screen) -> int:
     from time import monotonic
 
-    from provisioner import workflows
     from provisioner.commands.wanted import spec
     from provisioner.model.upgrading import Terms
+    from provisioner.workflows import releases
 
     began = monotonic()
     terms = Terms(_tolerance(arguments), arguments.switch("accept_slower"))
     with screen.progress() as progress:
-        upgraded = workflows.upgrade(
+        upgraded = releases.upgrade(
             spec(arguments), arguments.state_dir, terms, progress, wait=arguments.number("wait") or 0
         )
     if screen.json:
