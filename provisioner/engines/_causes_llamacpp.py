@@ -12,6 +12,38 @@ CAUSES = (
         "ggml-org/llama.cpp src/llama-context.cpp",
     ),
     Cause(
+        "out-of-memory-at-capture",
+        r"failed to allocate compute (buffers|graph|pp buffers|tg buffers)",
+        "what is computed between the layers does not fit beside weights and cache",
+        "`--set engine.n-gpu-layers=` fewer, or a smaller `--context` or `--concurrency`",
+        "graph_reserve: failed to allocate compute buffers",
+        "llama.cpp as in xllamacpp's library",
+    ),
+    Cause(
+        "number-format",
+        r"quantized V cache (requires flash_attn|was requested, but this requires Flash Attention)|has invalid ggml type",
+        "the cache, or the file, is in a format of numbers that this release or this device does not compute in",
+        "`--set engine.cache-type-v=f16`, another `--precision`, or a newer release",
+        "llama_context: quantized V cache was requested, but this requires Flash Attention",
+        "llama.cpp as in xllamacpp's library",
+    ),
+    Cause(
+        "drafter-refused",
+        r"failed to load draft model|draft model vocab|draft model number of sequences",
+        "the smaller model cannot draft for the larger one",
+        "leave `drafting` out, or name a smaller model of the same family",
+        "srv  load_model: failed to load draft model, '/models/draft/small.gguf'",
+        "llama.cpp as in xllamacpp's library",
+    ),
+    Cause(
+        "adapter-refused",
+        r"failed to (load|apply) lora adapter",
+        "the adapter is none of this model, or its file cannot be read",
+        "leave `lora` out, or name an adapter that was made for this model",
+        "common_init_from_params: failed to load lora adapter '/models/adapters/sql.gguf'",
+        "llama.cpp as in xllamacpp's library",
+    ),
+    Cause(
         "out-of-memory-on-device",
         r"cudaMalloc failed: out of memory|unable to allocate (CUDA|ROCm|SYCL|Vulkan)\d* buffer|"
         r"failed to allocate (CUDA|ROCm|SYCL|Vulkan)\d* buffer",

@@ -21,6 +21,32 @@ OWN = (
         "sglang 0.5.23 srt/model_executor/runner/decode_cuda_graph_runner.py",
     ),
     Cause(
+        "share-not-free",
+        r"The memory capacity is unbalanced",
+        "one of its devices has less free memory than the others",
+        "`provision detect` says who else uses it; `provision up` plans anew with what is free",
+        "RuntimeError: The memory capacity is unbalanced. Some GPUs may be occupied by other processes. pre_model_load_memory=9.1, "
+        "local_gpu_memory=23.6, local_gpu_memory * 0.9=21.2",
+        "sglang 0.5.23 srt/distributed/bootstrap.py",
+    ),
+    Cause(
+        "context-too-long",
+        r"is greater than the derived context_length",
+        "the context is longer than the model was trained for",
+        "a smaller `--context`",
+        "ValueError: User-specified context_length (99999) is greater than the derived context_length (4096). This may lead to "
+        "incorrect model outputs or CUDA errors.",
+        "sglang 0.5.23 srt/configs/model_config.py",
+    ),
+    Cause(
+        "argument-unknown",
+        r"error: unrecognized arguments:|error: argument --\S+: (invalid|expected)",
+        "it does not know an argument, or a value of one: the image is of another release than the plan is for",
+        "name an image of the planned release: `--set image=NAME`",
+        "launch_server.py: error: argument --tool-call-parser: invalid choice: 'glm47'",
+        "sglang 0.5.23, argparse of Python 3.11",
+    ),
+    Cause(
         "number-format",
         r"type fp8e4nv not supported in this architecture",
         "the card has no 8-bit floats of the kind that the experts are in",

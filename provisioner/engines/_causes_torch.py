@@ -49,6 +49,14 @@ RANKS = (
         "vllm-project/vllm#5458",
     ),
     Cause(
+        "ranks-missing",
+        r"Timed out after \d+ seconds waiting for clients",
+        "not all nodes or ranks came to the meeting place in time",
+        "start every node of the plan; `engine.master-addr` (`engine.dist-init-addr`) has to be reached from each, through its firewall",
+        "torch.distributed.DistStoreError: Timed out after 601 seconds waiting for clients. 1/2 clients joined.",
+        "torch 2.13.0 torch/csrc/distributed/c10d/TCPStore.cpp",
+    ),
+    Cause(
         "ranks-do-not-meet",
         r"NCCL error|ncclSystemError|ncclUnhandledCudaError|unhandled system error",
         "the library between the ranks could not start",

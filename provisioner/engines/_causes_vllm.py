@@ -30,6 +30,31 @@ OWN = (
         "vllm 0.32.0 v1/worker/utils.py",
     ),
     Cause(
+        "out-of-memory-at-load",
+        r"Failed to load model - not enough GPU memory",
+        "the weights do not fit on the device",
+        "a weaker `--precision`, more devices, or `--set engine.cpu-offload-gb=`; `provision detect` says who else uses the device",
+        "ERROR Failed to load model - not enough GPU memory. Try lowering --gpu-memory-utilization to free memory for weights, "
+        "increasing --tensor-parallel-size, or using --quantization.",
+        "vllm 0.32.0 v1/worker/gpu_model_runner.py",
+    ),
+    Cause(
+        "parser-unknown",
+        r"invalid (tool call|reasoning) parser: |Reasoning parser '.*' not found",
+        "its release has no parser of this name",
+        "`--set engine.tool-call-parser=none` and `--set engine.reasoning-parser=none`, or an image of the planned release",
+        "KeyError: 'invalid tool call parser: glm47 (chose from { deepseek_v3,hermes })'",
+        "vllm 0.32.0 entrypoints/launchers/launcher.py",
+    ),
+    Cause(
+        "adapter-refused",
+        r"is greater than max_lora_rank|does not support LoRA yet|Loading lora .* failed",
+        "an adapter does not fit the model, or the room that is kept for it",
+        "leave it out of `lora`, or `--set engine.max-lora-rank=` its rank",
+        "ValueError: LoRA rank 64 is greater than max_lora_rank 16.",
+        "vllm 0.32.0 lora/peft_helper.py",
+    ),
+    Cause(
         "out-of-memory-in-sampler",
         r"out of memory occurred when warming up sampler",
         "the tables of the sampler do not fit beside everything else",

@@ -214,9 +214,7 @@ def makes(stack: Stack) -> tuple[MakeCertificate, ...]:
             "a certificate of your own is two files, each by its whole path",
             fix="--set gateway.certificate=/etc/ssl/llm.pem --set gateway.certificate_key=/etc/ssl/llm.key",
         )
-    names = tuple(
-        dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1") if name and " " not in name)
-    )
+    names = tuple(dict.fromkeys(name for name in (*own, "localhost", "127.0.0.1") if name and " " not in name))
     return (
         MakeCertificate(
             folder=tls_folder(stack.place),

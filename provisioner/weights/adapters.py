@@ -19,7 +19,7 @@ from provisioner.weights.safetensors import Tensor
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 EXAMPLE = "--set lora=NAME=FOLDER   (a folder with adapter_config.json and adapter_model.safetensors)"
 TENSOR = re.compile(r".*\.layers\.(\d+)\.(?:\w+\.)*?(\w+)\.lora_(A|B)\.weight")
-BESIDE = ("use_dora", "modules_to_save", "alora_invocation_tokens")
+BESIDE = ("use_dora", "lora_bias", "modules_to_save", "alora_invocation_tokens")
 """What makes an adapter more than pairs of matrices: engines refuse it, or leave it out without a word."""
 
 
@@ -45,6 +45,7 @@ def _described(
     if not isinstance(config, dict) or config.get("peft_type") != "LORA" or not isinstance(config.get("r"), int):
         raise BadInput(f"{path}: {CONFIG} is of no LoRA adapter", fix=EXAMPLE)
     more = [word for word in BESIDE if config.get(word)]
+    more += ["bias"] if config.get("bias", "none") != "none" else []
     shapes = dict(_shapes(tensors))
     if more or not shapes or len(shapes) * 2 != len(tensors):
         what = f"it has `{more[0]}`" if more else "it holds more than pairs of low-rank matrices"

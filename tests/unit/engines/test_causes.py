@@ -47,6 +47,23 @@ def test_every_engine_that_can_be_started_knows_some() -> None:
         assert {"port-taken", "weights-missing"} <= set(ids), engine.name
 
 
+NAMED = {
+    "vllm": {"out-of-memory-at-load", "out-of-memory-at-capture", "cache-too-small", "number-format", "degrees", "driver-too-old",
+             "ranks-timed-out", "ranks-missing"},
+    "sglang": {"out-of-memory-on-device", "out-of-memory-at-capture", "no-room-for-cache", "number-format", "degrees",
+               "driver-too-old", "ranks-timed-out", "ranks-missing"},
+    "llamacpp": {"out-of-memory-on-device", "out-of-memory-at-capture", "no-room-for-cache", "number-format", "driver-too-old"},
+    "transformers": {"out-of-memory-on-device", "driver-too-old"},
+}  # fmt: skip
+NAMED |= {"ktransformers": NAMED["sglang"], "ollama": NAMED["llamacpp"], "lmstudio": NAMED["llamacpp"]}
+"""What goes wrong with each kind of engine at its start; one that serves on one device alone has no ranks."""
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_goes_wrong_most_has_a_name_in_every_engine(name: str) -> None:
+    assert NAMED[name] <= {cause.id for cause in ENGINES[name].causes()}
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_that_is_well_has_none(name: str) -> None:
     assert cause_of(ENGINES[name].causes(), WELL) is None

@@ -24,6 +24,7 @@ def test_rank_modules_and_layers_come_from_the_tensors(tmp_path: Path) -> None:
         ({"peft_type": "PROMPT_TUNING"}, "no LoRA adapter"),
         ({"r": "eight"}, "no LoRA adapter"),
         ({"use_dora": True}, "use_dora"),
+        ({"bias": "all"}, "bias"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
     ],
 )
