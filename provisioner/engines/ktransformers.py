@@ -16,6 +16,12 @@ START_SECONDS = 600
 """Libraries, kernels and graphs: what the tests of SGLang wait for, which it serves through (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
 python/sglang/test/test_utils.py of sgl-project/sglang)."""
 
+NOT_STARTED = (
+    "it reads experts out of GGUF files and all else out of the model's safetensors, and a plan has one of the two; nor could an image "
+    "of it be tried on a card"
+)
+"""kt-kernel 0.7.2: `--kt-weight-path` beside `--model-path`. Its arguments are those that its own parser reads."""
+
 
 def command(service: Service) -> list[str]:
     """SGLang's arguments with `--kt-*` among them (kt-kernel 0.7.2)."""
@@ -26,6 +32,7 @@ def command(service: Service) -> list[str]:
         "--host", service.host,
         "--port", str(service.port),
         "--context-length", str(service.context),
+        "--enable-metrics",
         "--max-running-requests", str(service.slots),
         *rendered(service.options, OPTIONS, ()),
     ]  # fmt: skip
@@ -54,6 +61,7 @@ ENGINE = Engine(
     program=("python3", "-m", "sglang.launch_server"),
     targets=("docker",),
     starts=False,
+    not_started=NOT_STARTED,
     start_seconds=START_SECONDS,
     bounded=False,
     experts_on_host=True,

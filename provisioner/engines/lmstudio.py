@@ -10,9 +10,24 @@ if TYPE_CHECKING:
     from provisioner.model.causes import Cause
 
 
+START = """
+lms daemon up
+lms import --yes --hard-link --user-repo "provision/$1" "$2"
+lms load "provision/$1" --identifier "$1" --context-length "$3" --gpu "$4"
+exec lms server start --port "$5"
+"""
+"""The daemon, the file side-loaded as `models/provision/NAME/FILE` of its folder, the model under its own name, then the server. Each
+further model is one more import and load: they are told apart by their identifiers (lmstudio.ai/docs: cli/daemon/daemon-up,
+cli/local-models/import, cli/local-models/load, cli/serve/server-start, app/advanced/import-model).
+"""
+
+NOT_STARTED = "its daemon is closed and was not to be had: what is planned follows the documentation of its commands, and nobody ran it here"
+
+
 def command(service: Service) -> list[str]:
-    """`lms server start` (LM Studio's documentation of its command line; not run here: it is closed and not to be had)."""
-    return ["server", "start", "--port", str(service.port)]
+    """What the shell is given: name, file, context, how much lies on cards, port."""
+    on_cards = "max" if service.devices else "off"
+    return [service.model_name, service.model_path, str(service.context * service.slots), on_cards, str(service.port)]
 
 
 def environment(_service: Service) -> Mapping[str, str]:
@@ -35,10 +50,11 @@ ENGINE = Engine(
     health_path="/v1/models",
     context_path="/api/v0/models",
     context_field=("data", "0", "loaded_context_length"),
-    program=("lms",),
+    program=("/bin/sh", "-euc", START, "lmstudio"),
     targets=("systemd",),
     systems=("Darwin",),
     vendors=("nvidia", "amd", "apple"),
     starts=False,
+    not_started=NOT_STARTED,
     causes=causes,
 )

@@ -103,6 +103,8 @@ class Engine:
     """Operating systems beside Linux, by the word that makers have for theirs, on which it is planned as a process."""
     starts: bool = True
     """False for one that is planned for, and that this version of the program does not start."""
+    not_started: str = ""
+    """Why, in the words of a refusal."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
     bounded: bool = True

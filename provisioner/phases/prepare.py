@@ -202,8 +202,9 @@ def _insist_on_a_start(plan: Plan) -> None:
     if planned := next((one for one in plan.findings if one.id == "planned-only"), None):
         raise Refused(f"{plan.hostname}: {planned.message}", fix=planned.fix)
     if unknown := _not_started(plan):
+        why = getattr(catalog.find("provisioner.engines", "ENGINE", unknown), "not_started", "")
         raise Refused(
-            f"{plan.hostname}: the plan is for {unknown} on target `{plan.target}`, which this version does not start",
+            f"{plan.hostname}: the plan is for {unknown} on target `{plan.target}`, which this version does not start: {why}",
             fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from provisioner.engines import sglang, vllm
+from provisioner.engines import ktransformers, sglang, vllm
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine as Plugin
 from provisioner.model.record import replace
@@ -142,3 +142,17 @@ def test_what_drafts_is_read(engine: Engine, text: str) -> None:
     words = speculation._as_words(asked, "/m/small")
     seen = read(engine, sglang.ENGINE, words)
     assert {flag: str(seen[flag.replace("-", "_")]) for flag in words} == dict(words)
+
+
+def test_ktransformers_is_told_what_its_parser_reads(engine: Engine) -> None:
+    """Every option of it, with where the experts lie."""
+    options = {
+        "kt-method": "LLAMAFILE", "kt-cpuinfer": "32", "kt-threadpool-count": "2", "kt-num-gpu-experts": "8",
+        "mem-fraction-static": "0.85",
+    }  # fmt: skip
+    assert set(options) == set(ktransformers.OPTIONS)
+    seen = read(engine, ktransformers.ENGINE, options)
+    assert {flag: as_said(seen[flag.replace("-", "_")]).upper() for flag in options} == {
+        flag: value.upper() for flag, value in options.items()
+    }
+    assert (seen["kt_weight_path"], seen["enable_metrics"]) == ("/m/tiny", True)
