@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.accuracy.cases import Case, read
@@ -105,7 +107,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--half", choices=HALVES, default="", help="only the cases of this half, by their ids")
     options = parser.parse_args(argv)
-    catalog, cases = load_catalog(), only(read(options.cases), options.half)
+    try:
+        cases = only(read(options.cases), options.half)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        print(f"{options.cases} cannot be read: {error}", file=sys.stderr)
+        return 2
+    catalog = load_catalog()
     rows = rows_of(catalog, cases)
     sums = summary(rows, rows_of(catalog, cases, apart=True))
     if options.json:

@@ -23,10 +23,26 @@ WHOLE = 0.98
 """Of the nominal size, where the catalog has no card like it."""
 
 
+MORE = (
+    (r"(?:rtx ?)?5080", 15.47, "sm120"), (r"5070 ?ti", 15.47, "sm120"), (r"5070", 11.5, "sm120"), (r"5060 ?ti", 15.47, "sm120"),
+    (r"4080 ?super", 15.7, "sm89"), (r"4070 ?ti ?super", 15.6, "sm89"), (r"4070 ?ti", 11.6, "sm89"),
+    (r"3090 ?ti", 23.5, "sm86"), (r"3080 ?ti", 11.6, "sm86"), (r"3060 ?ti", 7.7, "sm86"), (r"2080 ?ti.*22|22.*2080 ?ti", 21.48, "sm75"),
+    (r"rtx ?a5000|\ba5000\b", 23.5, "sm86"), (r"rtx ?a4000|\ba4000\b", 15.7, "sm86"), (r"a4500", 19.6, "sm86"),
+    (r"5000 ada", 31.5, "sm89"), (r"4500 ada", 23.5, "sm89"), (r"4000 ada", 19.6, "sm89"), (r"(?:quadro )?rtx ?8000", 47.4, "sm75"),
+    (r"\bp100\b", 15.9, "sm60"), (r"\bp40\b", 23.9, "sm61"), (r"1080 ?ti", 10.9, "sm61"), (r"\ba2\b", 14.6, "sm86"),
+    (r"pro 5000", 71.0, "sm120"), (r"pro 4500", 31.3, "sm120"), (r"agx thor|jetson thor", 122.8, "sm110"), (r"agx orin", 61.4, "sm87"),
+)  # fmt: skip
+"""Cards that the catalog does not plan for, with what a runtime finds on them in GiB: of most their size less what ones alike lack.
+
+Read in logs were 21.48 (2080 Ti with 22 GB) and 15.51 (16 GB of the 50 series, less what a desktop takes); 122.8 is what the
+shares of a Jetson AGX Thor add up to (weights, cache and the rest at 0.80 and 0.85).
+"""
+
+
 def card_of(catalog: Catalog, text: str, before: Card | None, usable_gib: float | None) -> Card | None:
     """None where neither a name nor a size is said; `before` is the card of the case above, for `the same`."""
     card = _named(catalog, text) or (before if "same" in text.lower() and not SIZE.search(text) else None)
-    card = card or _sized(catalog, text)
+    card = card or _further(text) or _sized(catalog, text)
     if usable_gib is None or usable_gib <= 0:
         return card
     size = int(usable_gib * GIB)
@@ -89,6 +105,13 @@ def _by_size(catalog: Catalog, found: tuple[str, ...], said: re.Match[str] | Non
     middle = sorted(sizes.values())[len(sizes) // 2]
     alike = [name for name, size in sizes.items() if abs(size - middle) <= 0.02 * middle]
     return alike[0] if 2 * len(alike) > len(sizes) else None
+
+
+def _further(text: str) -> Card | None:
+    for pattern, gib, architecture in MORE:
+        if re.search(pattern, text.lower()):
+            return Card("nvidia", text, int(gib * GIB), int(gib * GIB), architecture)
+    return None
 
 
 def _card(catalog: Catalog, name: str) -> Card | None:

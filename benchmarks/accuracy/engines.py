@@ -13,6 +13,10 @@ NAMES = (
     ("ollama", r"ollama"),
     ("llamacpp", r"llama\.?cpp|llama-server"),
     ("lmstudio", r"lm ?studio"),
+    (
+        "another engine",
+        r"tensorrt|trt-?llm|text-generation-inference|\btgi\b|lmdeploy|mindie|\bmlx\b|exllama|\bnim\b|transformers",
+    ),
 )
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 LATEST_PATCH = 99

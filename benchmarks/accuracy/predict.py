@@ -24,6 +24,7 @@ OFFERED_CONTEXT = 8192
 WITH_LESS_THAN_ONE_REQUEST = ("sglang",)
 """Engines that start with a cache that is too small for one request of the full context; a plan refuses it all the same."""
 MOST_RANKS = 4096
+LEAST_PERCENT = 5
 NO_CARD = Card("", "", 0, 0, "")
 Constants = Mapping[str, tuple[Constant, ...]]
 
@@ -69,7 +70,13 @@ def predict(catalog: Catalog, case: Case, before: Card | None, without: str = ""
     named = engines.name_of(case.engine)
     name = "sglang" if named == "ktransformers" else named
     if name not in ENGINES:
-        return Prediction(unknown=f"{name} claims no share of a device: its arithmetic has tests of its own")
+        known = name in catalog.engines
+        why = (
+            "claims no share of a device: its arithmetic has tests of its own"
+            if known
+            else "is nothing that is planned"
+        )
+        return Prediction(unknown=f"{case.engine}: {name} {why}")
     entry = catalog.engine(name)
     engine = engines.engine_of(case.engine, case.source, entry)
     found = subject.subject_of(catalog, case, on_host=named == "ktransformers")
@@ -235,7 +242,7 @@ def _load(run: Run, degrees: Degrees, stage: int, weights: int) -> Load:
 
 def _share(value: float | None) -> float | None:
     """A share may be written in percent; one that makes no sense is left to the engine's default."""
-    if value is None or value <= 0 or value > 100:
+    if value is None or value <= 0 or value > 100 or 1 < value < LEAST_PERCENT:
         return None
     return value / 100 if value > 1 else value
 

@@ -80,8 +80,8 @@ def _cell_bytes(load: Load, dtype: str) -> float:
 
 
 def cache_type(asked: str, load: Load) -> str:
-    """The type of a cached value: as asked, else what a checkpoint of this precision asks for."""
-    name = f"cache_bits_{load.precision}"
+    """The type of a cached value: as asked, else what a checkpoint of this precision or the model's sparse attention asks for."""
+    name = "cache_bits_sparse" if load.geometry.index_dimensions else f"cache_bits_{load.precision}"
     if asked not in ("", "auto") or name not in load.constants:
         return asked or "auto"
     return "fp8" if constant(load, name).value == 8 else "auto"
