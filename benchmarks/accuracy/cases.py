@@ -74,7 +74,7 @@ def read(path: Path) -> list[Case]:
     entries = _entries(yaml.safe_load(path.read_text(encoding="utf-8")))
     if entries is None:
         return [Case(id=path.name, problem="the file holds no list of cases")]
-    return [_case(place, entry) for place, entry in enumerate(entries, start=1)]
+    return [case(place, entry) for place, entry in enumerate(entries, start=1)]
 
 
 def _entries(document: object) -> list[object] | None:
@@ -91,7 +91,7 @@ def _entries(document: object) -> list[object] | None:
     return next((found for found in lists if any(isinstance(entry, Mapping) for entry in found)), None)
 
 
-def _case(place: int, entry: object) -> Case:
+def case(place: int, entry: object) -> Case:
     if not isinstance(entry, Mapping):
         return Case(id=f"entry {place}", problem="the entry is no mapping")
     args = {**_arguments(entry), **_arguments(entry.get("args"))}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks import planner_accuracy
-from benchmarks.accuracy.cases import Case, read
+from benchmarks.accuracy.cases import Case, case, read
 from benchmarks.accuracy.engines import engine_of
 from benchmarks.accuracy.halves import half_of, only
 from benchmarks.accuracy.predict import Prediction, predict
@@ -154,3 +156,83 @@ def test_halves_go_by_the_id_alone() -> None:
     cases = read(ROOT / "benchmarks" / "cases" / "published.yaml")
     assert {case.id for half in "ab" for case in only(cases, half)} == {case.id for case in cases}
     assert half_of(Case(id=cases[0].id, model="another")) == half_of(cases[0])
+
+
+SPELLINGS = (
+    {"tp": 2, "max_model_len": 8192, "gpu_memory_utilization": 0.9},
+    {"--tensor-parallel-size": "2", "--max-model-len": "8k", "--gpu-memory-utilization": "90%"},
+    {"TP": [2], "Max-Model-Len": "8,192", "util": "default 0.9"},
+    "--tensor-parallel-size=2 --max-model-len 8192 --gpu-memory-utilization 0.9 --trust-remote-code",
+    ["-tp", "2", "--max-model-len=8192", "--gpu-memory-utilization", "0.9"],
+)
+
+
+@pytest.mark.parametrize("args", SPELLINGS, ids=str)
+def test_arguments_are_read_however_they_are_spelled(args: object, tmp_path: Path) -> None:
+    entry = {
+        "id": "one",
+        "cls": "fits",
+        "model": "Qwen3-8B",
+        "gpu": "L40S",
+        "gpus": 2,
+        "engine": "vllm 0.11.0",
+        "args": args,
+    }
+    (tmp_path / "cases.yaml").write_text(yaml.safe_dump({"cases": [entry]}))
+    (row,) = planner_accuracy.rows_of(CATALOG, read(tmp_path / "cases.yaml"))
+    assert (row.prediction.tensor, row.verdict_right) == (2, True)
+    assert row.prediction.tokens == 446272
+
+
+ODD: tuple[object, ...] = (
+    None,
+    "",
+    "x",
+    -1,
+    0,
+    1e300,
+    float("nan"),
+    True,
+    [],
+    [None],
+    {},
+    {"a": {"b": [1]}},
+    "8xH100",
+    "\u2603",
+    [[1]],
+)
+FIELDS = ("id", "cls", "model", "quant", "gpu", "gpus", "nodes", "engine", "args", "result", "source", "config")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    entries=st.lists(st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(ODD)) | st.sampled_from(ODD), max_size=4)
+)
+def test_no_file_of_cases_ends_it(entries: list[object]) -> None:
+    whole = {
+        "id": "whole",
+        "cls": "fits",
+        "model": "Qwen3-8B",
+        "gpu": "L40S",
+        "engine": "vllm 0.11.0",
+        "args": {"tp": 1},
+    }
+    cases = [case(place, entry) for place, entry in enumerate([*entries, whole])]
+    rows = planner_accuracy.rows_of(CATALOG, cases)
+    assert json.loads(json.dumps({"summary": summary(rows, rows)}))["summary"]["cases"] == len(cases)
+    assert rows[-1].verdict_right
+
+
+@pytest.mark.parametrize("text", ["a: [", None])
+def test_a_file_that_cannot_be_read_ends_with_2(
+    text: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cases.yaml"
+    if text is not None:
+        path.write_text(text)
+    assert planner_accuracy.main([str(path), "--json"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_engine_that_is_not_planned_is_not_taken_for_vllm() -> None:
+    assert "nothing that is planned" in predicted(model="Qwen3-8B", gpu="L40S", engine="TensorRT-LLM 0.17").unknown
