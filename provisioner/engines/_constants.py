@@ -38,7 +38,9 @@ def pick(
     degrees: Degrees,
     latent: bool = False,
 ) -> Constant:
-    return next(row for row in constants[name] if _holds(row, version_key(version), card, degrees, latent))
+    rows = constants[name]
+    key = version_key(version)
+    return next(row for row in rows if _holds(row, key, card, degrees, latent))
 
 
 def _holds(row: Constant, version: tuple[int, ...], card: Card, degrees: Degrees, latent: bool) -> bool:

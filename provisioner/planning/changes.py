@@ -84,12 +84,13 @@ def _stopped_tenants(scene: Scene) -> Iterator[Offer]:
     tenants = sorted(_tenants(scene.facts), key=lambda tenant: -tenant[2])
     for chosen in (tenants[:1], tenants) if len(tenants) > 1 else (tenants,):
         freer = _with_facts(scene, without_processes(scene.facts, {pid for _, pid, _, _ in chosen}))
-        if chosen and fits(freer):
+        choice = choose(freer) if chosen else None
+        if choice and choice.fits:
             told = ", ".join(f"{pid} ({name})" if name else str(pid) for _, pid, _, name in chosen)
             freed = sum(used for _, _, used, _ in chosen)
             where = ", ".join(dict.fromkeys(device for device, *_ in chosen))
             stopped = ", ".join(f"without process {pid}" for _, pid, _, _ in chosen)
-            yield offer(choose(freer).attempt, f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
+            yield offer(choice.attempt, f"stop process {told}", f"{size(freed)} on {where}", (), stopped)
             return
 
 
@@ -109,12 +110,13 @@ def _smaller_graphs(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
     fewer = [(flag, str(attempt.slots), f"graphs for batches up to {attempt.slots}") for flag in GRAPHS]
     none = [(flag, value, "no graphs") for flag, value in WITHOUT_GRAPHS.items()]
     for flag, value, told in (*fewer, *none):
-        changed = _wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name)
-        if flag in known and fits(changed):
+        if flag not in known:
+            continue
+        found = choose(_wishing(scene, options={**asked, flag: value}, engine=attempt.engine.name))
+        if found.fits:
             engine = () if scene.wish.engine else ("--engine", attempt.engine.name)
             because = "larger batches start their kernels one by one, which is slower"
-            found = choose(changed).attempt
-            yield offer(found, told, because, (*engine, "--set", f"engine.{flag}={value}"))
+            yield offer(found.attempt, told, because, (*engine, "--set", f"engine.{flag}={value}"))
             return
 
 
@@ -195,9 +197,9 @@ def _weaker_precision(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
         known |= {checkpoint.precision: checkpoint.bytes for checkpoint in entry.checkpoints}
     for precision, weight in sorted(known.items(), key=lambda pair: -pair[1]):
         smaller = limit is None or weight < limit
-        if smaller and precision not in tried and fits(changed := _wishing(scene, precision=precision)):
+        if smaller and precision not in tried and (found := choose(_wishing(scene, precision=precision))).fits:
             yield offer(
-                choose(changed).attempt,
+                found.attempt,
                 f"{precision} instead of {attempt.rung.precision}",
                 f"{size(weight)} of weights; {answers_in(precision)}",
                 ("--precision", precision),

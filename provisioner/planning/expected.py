@@ -72,8 +72,13 @@ def expect_split(
     if not whole.reads.common_bytes:
         return SHAPELESS
     known, spans = tuple(rows), []
+    kinds = {card.id: card for card in cards}
+    rates = {
+        name: span_of(known, card, Situation(engine, "", whole.reads.shape, precision, architecture_of(card)))
+        for name, card in kinds.items()
+    }
     for card in cards:
-        span = span_of(known, card, Situation(engine, "", whole.reads.shape, precision, architecture_of(card)))
+        span = rates[card.id]
         if not isinstance(span, Span):
             return span
         spans.append(span)

@@ -34,6 +34,13 @@ class Rows:
         """Of one row, where the experts of the `first` layers are on the host."""
         return self.common[at] + self.cache[at] + (self.experts[at] if at >= first else 0)
 
+    def on_devices(self, first: int) -> tuple[int, ...]:
+        """The same of all rows."""
+        return tuple(
+            common + cache + (experts if at >= first else 0)
+            for at, (common, cache, experts) in enumerate(zip(self.common, self.cache, self.experts, strict=True))
+        )
+
 
 def with_copies(need: Need, load: Load) -> Need:
     """With what a prompt of 32 tokens and more takes on the first device.
@@ -88,16 +95,16 @@ def _fewest(need: Need, rows: Rows, rooms: tuple[Room, ...]) -> int:
 
 def _filled(need: Need, rows: Rows, rooms: tuple[Room, ...], first: int) -> tuple[list[int], int]:
     """Layers device by device in their order, and how many find no room."""
-    at = 0
+    at, sizes = 0, rows.on_devices(first)
     counts: list[int] = []
     for room in rooms:
         free = room.budget_bytes - _beside(need, first=not any(counts), experts=first > rows.dense)
         start = at
-        while at < len(rows.common) and rows.on_device(at, first) <= free:
-            free -= rows.on_device(at, first)
+        while at < len(sizes) and sizes[at] <= free:
+            free -= sizes[at]
             at += 1
         counts.append(at - start)
-    return counts, len(rows.common) - at
+    return counts, len(sizes) - at
 
 
 def _beside(need: Need, *, first: bool, experts: bool) -> int:

@@ -50,14 +50,13 @@ def values_of(
 
 
 def holds(row: SpeedRow, situation: Situation) -> bool:
-    plain = (
-        (row.engines, situation.engine),
-        (row.shapes, situation.shape),
-        (row.precisions, situation.precision),
-        (row.links, situation.link),
-        (row.modes, situation.mode),
-    )
-    if any(wanted and found not in wanted for wanted, found in plain):
+    if (
+        (row.engines and situation.engine not in row.engines)
+        or (row.shapes and situation.shape not in row.shapes)
+        or (row.precisions and situation.precision not in row.precisions)
+        or (row.links and situation.link not in row.links)
+        or (row.modes and situation.mode not in row.modes)
+    ):
         return False
     if row.architectures and not situation.architecture.startswith(row.architectures):
         return False

@@ -57,8 +57,10 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
             return replace(attempt, speed=speed_of(of_served(scene, attempt)))
         if nearest is None or short(attempt) < short(nearest):
             nearest = attempt
+    if nearest is not None:
+        return nearest
     why = "no layout has room for it" if scene.terse else _refused(asked, site)
-    return nearest or replace(empty, subject=subject, problem=why)
+    return replace(empty, subject=subject, problem=why)
 
 
 def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
