@@ -9,7 +9,20 @@ from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.load import Card
 
-BRANDS = ("nvidia", "geforce", "tesla", "amd", "instinct", "huawei", "ascend", "hygon", "kunlun", "apple", "quadro")
+BRANDS = (
+    "nvidia",
+    "geforce",
+    "tesla",
+    "amd",
+    "instinct",
+    "huawei",
+    "ascend",
+    "hygon",
+    "kunlunxin",
+    "kunlun",
+    "apple",
+    "quadro",
+)
 NEAR = 0.1
 """Two cards of one name are told apart by memory; drivers report up to a tenth less than the catalog."""
 

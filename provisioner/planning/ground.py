@@ -256,7 +256,11 @@ def _blocker(
         return _no_backend(facts, usable[0][0], host_only)
     if unusable:
         told = "; ".join(_grouped(unusable))
-        return Finding("accelerator-usable", "error", told, fix=f"mend the device, {host_only}")
+        found = (card for cards in facts.accelerators.values() if not isinstance(cards, Unknown) for card in cards)
+        mend = (
+            "mend the device, " if any(map(_unfit, found)) else "name an engine that has a build for it, if one does, "
+        )
+        return Finding("accelerator-usable", "error", told, fix=f"{mend}{host_only}")
     return _silent(facts, host_only)
 
 

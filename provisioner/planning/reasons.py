@@ -4,6 +4,7 @@ from provisioner.model.catalog import CHAT
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.model.spec import Spec
+from provisioner.planning import kv
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.engines import task_of
@@ -153,6 +154,7 @@ def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
     return (
         *_slow(scene, attempt, spec),
         *_tight(attempt),
+        *_without_law(attempt),
         *_assumed(scene),
         *_unpublished(attempt),
         *_another_name(scene, attempt),
@@ -160,6 +162,17 @@ def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
         *without_address(attempt, scene),
         *_only_planned(scene, attempt),
     )
+
+
+def _without_law(attempt: Attempt) -> tuple[Finding, ...]:
+    """A cache whose figures stand in for what the engine will keep."""
+    if attempt.served is None or attempt.subject is None or kv.has_law(attempt.subject.geometry):
+        return ()
+    told = (
+        "unverified: the engine compresses this model's cache, and no law of it holds for every release; its rows are "
+        "counted whole here, so many requests take less, and the first steps of a long prompt may take more"
+    )
+    return (Finding("cache-unverified", "note", told, fix="`provision bench` measures what fits"),)
 
 
 def _tight(attempt: Attempt) -> tuple[Finding, ...]:

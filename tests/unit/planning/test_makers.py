@@ -115,3 +115,47 @@ def test_every_word_that_an_engine_is_told_has_an_engine() -> None:
             assert set(one.methods) <= {"vllm", "sglang"}, name
             assert not one.methods or one.vendors, name
             assert set(one.vendors) <= set(VLLM.vendors), name
+
+
+def test_intels_cards_have_kernels_for_four_bits_with_groups_and_none_for_eight_or_nvfp4() -> None:
+    """kernels/linear/mixed_precision/xpu.py of vllm-project/vllm @055e47c, kernels/linear/__init__.py @006fc89."""
+    cards = machine("2x Intel Arc Pro B60, 2 sockets, 32 cores, 256 GiB, 4 TiB disk")
+    for precision in ("awq", "gptq", "fp8"):
+        one = plan(cards, Spec(model="qwen3-32b", engine="vllm", precision=precision))
+        assert one.verdict == "fits", (precision, one.binding)
+    for precision in ("gptq_int8", "nvfp4"):
+        one = plan(cards, Spec(model="qwen3-32b", engine="vllm", precision=precision))
+        assert one.verdict == "refused"
+        assert f"has no kernels for {precision}" in one.binding, one.binding
+
+
+def test_a_card_for_which_no_engine_is_built_is_not_called_broken() -> None:
+    one = plan(
+        machine("8x MetaX C500, 2 sockets, 64 cores, 1 TiB, 4 TiB disk"), Spec(profile="flagship", model="qwen3-32b")
+    )
+    assert one.verdict == "refused"
+    assert not any("mend" in finding.fix for finding in one.findings)
+
+
+def test_a_makers_company_is_as_good_a_word_as_its_brand() -> None:
+    assert machine("8x Kunlunxin P800, 1 TiB") == machine("8x Kunlun P800, 1 TiB")
+
+
+def test_the_int8_of_qwen38_on_ascend_has_its_published_size_and_the_nvfp4_the_build_that_was_read() -> None:
+    """vllm-project/recipes @8959cf6 models/Qwen/Qwen3.8-27B.yaml."""
+    entry = CATALOG.model("qwen3.8-27b")
+    ascend = entry.checkpoint("int8", frozenset(("ascend",)))
+    assert ascend is not None
+    assert (ascend.bytes, ascend.repositories["modelscope"]) == (32128768176, "Eco-Tech/Qwen3.8-27B-w8a8")
+    nvfp4 = entry.checkpoint("nvfp4")
+    assert nvfp4 is not None
+    assert (nvfp4.bytes, nvfp4.repositories["huggingface"]) == (26381249312, "Inferact/Qwen3.8-27B-NVFP4")
+
+
+def test_a_cache_that_an_engine_compresses_is_said_to_be_unverified() -> None:
+    cards = machine("8x H200, 2 sockets, 128 cores, 2 TiB, 8 TiB disk")
+    of = {name: plan(cards, Spec(model=name)) for name in ("deepseek-v4-flash", "deepseek-v3.2")}
+    found = {name: [finding.id for finding in one.findings] for name, one in of.items()}
+    assert all(one.verdict == "fits" for one in of.values())
+    assert "cache-unverified" in found["deepseek-v4-flash"]
+    assert "cache-unverified" not in found["deepseek-v3.2"]
