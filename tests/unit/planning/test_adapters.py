@@ -8,9 +8,11 @@ from provisioner.errors import BadInput
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
+from provisioner.services import gateway
 from provisioner.weights.adapters import adapters_at
 from tests.bed.adapters import write_adapter
 from tests.unit.planning.samples import decision, plan
+from tests.unit.services.samples import stack
 
 CARDS = "2x L40S, 64 cores, 512 GiB"
 QWEN3_8B = {"q_proj": (4096, 4096), "v_proj": (4096, 1024), "down_proj": (12288, 4096)}
@@ -112,3 +114,12 @@ def test_a_plan_says_how_much_room_there_is(tmp_path: Path) -> None:
     made = planned(write_adapter(tmp_path / "sql", QWEN3_8B, rank=8))
     assert decision(made, "adapter") == "sql"
     assert decision(made, "room for adapters").endswith("MiB")
+
+
+def test_the_gateway_knows_the_way_to_it(tmp_path: Path) -> None:
+    """Each name has a group of servers of its own, and both lead to the same one."""
+    made = planned(write_adapter(tmp_path / "sql", QWEN3_8B))
+    lines = gateway.routes(stack(made.services[0])).splitlines()
+    assert '# {"qwen3-8b": "model_0", "sql": "model_1"}' in lines
+    ways = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("model_")}
+    assert ways["model_0"] == ways["model_1"]
