@@ -107,6 +107,8 @@ class Benched:
 
     plan: Plan
     baseline: "Baseline"
+    others: "tuple[Benched, ...]" = ()
+    """The further models of the release, each by itself."""
 
 
 @dataclass(frozen=True, slots=True)

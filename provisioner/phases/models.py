@@ -11,8 +11,9 @@ from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
 from provisioner.model.release import Action, Download, RemoveFile, RemoveTree
 from provisioner.model.spec import Spec
+from provisioner.phases.bring import ROUNDS, hash_together
 from provisioner.phases.holdings import holdings, needed
-from provisioner.phases.prepare import ROUNDS, hash_together, urls_of
+from provisioner.phases.prepare import urls_of
 from provisioner.phases.run import Run, mark_interrupted
 from provisioner.phases.survey import survey, with_hub
 from provisioner.planning.diff import fetches, links_of

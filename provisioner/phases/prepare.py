@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from provisioner import catalog
-from provisioner.errors import Refused, RunFailed
+from provisioner.errors import Refused
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
 from provisioner.model.plan import Finding, Plan, Service, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
-from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Action, Release, Running, Standing, TakeFile
+from provisioner.model.release import Action, Release, Running, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
@@ -20,10 +19,8 @@ from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 
 if TYPE_CHECKING:  # A plan for another machine shall not pay for looking at this one.
-    from provisioner.phases.run import Run
     from provisioner.world.store import Store
 
-ROUNDS = 3
 CONTAINERS = "docker"
 """The target whose services come as images."""
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, never bound
@@ -199,6 +196,11 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: nobody is known to publish {unmade[0]}; it would have to be made of {unmade[1]}",
             fix="make it, and name its folder: `--model FOLDER`; or choose a `--precision` that is published",
         )
+    if (count := _machines(plan)) > 1:
+        raise Refused(
+            f"{plan.hostname}: the plan is for {count} machines, and `provision up` starts what runs on one",
+            fix="a model or a precision that one machine has room for: `provision plan --explain` names them",
+        )
     if planned := next((one for one in plan.findings if one.id == "planned-only"), None):
         raise Refused(f"{plan.hostname}: {planned.message}", fix=planned.fix)
     if unknown := _not_started(plan):
@@ -207,6 +209,12 @@ def _insist_on_a_start(plan: Plan) -> None:
             f"{plan.hostname}: the plan is for {unknown} on target `{plan.target}`, which this version does not start: {why}",
             fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
         )
+
+
+def _machines(plan: Plan) -> int:
+    """How many machines its services are for, by their places and by what their engines are told."""
+    told = (one.options.get("nnodes", "") for one in plan.services)
+    return max(len({one.node for one in plan.services}), *(int(words) for words in told if words.isdecimal()), 1)
 
 
 def _without_image(plan: Plan) -> Service | None:
@@ -274,46 +282,3 @@ def _collide(one: str, other: str) -> bool:
     if one in EVERYWHERE:
         return True
     return one in LOCALHOST if other == "localhost" else one == other or other in EVERYWHERE
-
-
-def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place: Place) -> tuple[Ground, Release]:
-    """Take in what is missing, and look again once its hash is known: a step that changes facts ends the round."""
-    from provisioner.world.bring import name_offers
-
-    now = before
-    for _ in range(ROUNDS):
-        if not now.fetches and now.release:
-            _remember_names(now.plan, store)
-            return now, now.release
-        name_offers(now.plan.weights, spec, store)
-        now = look(spec, store, place)
-        insist(now.plan)
-        hash_together(now.fetches, store, place, run.progress)
-        run.do(now.fetches)
-        now = look(spec, store, place)
-        insist(now.plan)
-    raise RunFailed(f"{place.state}: the weights do not settle after {ROUNDS} rounds", fix="provision plan --explain")
-
-
-def _remember_names(plan: Plan, store: "Store") -> None:
-    """What each folder of weights holds: they stay when the release that says so is gone."""
-    for service in plan.services:
-        if model := plan.model_of(service):
-            folder = service.model_folder.rpartition("/")[2]
-            store.remember_label(folder, model.id, model.title, model.precision)
-
-
-def hash_together(fetches: tuple[Action, ...], store: "Store", place: Place, progress: Progress) -> None:
-    """Hash the files that will be linked before they are taken in one by one: a model comes in many parts."""
-    from provisioner.world.intake import digests, would_link
-
-    origins = [action.file.origin for action in fetches if isinstance(action, TakeFile)]
-    paths = tuple(path for path in origins if would_link(path, place.state) and store.verified(path) is None)
-    if len(paths) < 2:
-        return
-    progress.step(f"sha256sum of {len(paths)} files of weights")
-    found = 0
-    for status, sha256 in digests(paths, progress.bytes):
-        store.remember_status(status, sha256)
-        found += 1
-    progress.done("done" if found == len(paths) else f"{found} of {len(paths)} could be read")

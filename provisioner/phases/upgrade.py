@@ -18,6 +18,7 @@ from provisioner.phases.enforce import Change, Proved, Return, enforce
 from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan
 from provisioner.planning.measuring import TOLERANCE, slower
+from provisioner.planning.merged import apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +55,41 @@ def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
             step.run.close("failed" if isinstance(error, Exception) else "interrupted")
         raise
     judge = Judge(step, before)
+    first = step.plan.model.id if step.plan.model else ""
     change = Change(
         step.run, step.release, step.plan, step.facts, step.standing, step.targets, step.place,
         also=lambda: (*notes, *judge.findings()), data_back=lambda now: _data_back(step, now),
     )  # fmt: skip
-    return enforce(change), before, judge.after
+    return enforce(change), before.get(first), judge.after.get(first)
 
 
-def _before(step: Step) -> tuple[Baseline | None, tuple[Finding, ...]]:
-    """What the release in force does, measured now where it never was; one that does not answer is upgraded all the same."""
+def _before(step: Step) -> tuple[dict[str, Baseline], tuple[Finding, ...]]:
+    """What each model of the release in force does, measured now where it never was; one that does not answer is upgraded all the same."""
     plan = load_plan(step.place, step.left)
-    known = step.run.store.baseline(step.left, plan.model.id if plan.model else "", plan.engine or "")
-    if known is not None:
-        return known, ()
     try:
-        found = bench(plan, step.left, step.run.progress, quick=True)
+        return {one.model: one for one in (_known(part, step) for part in apart(plan))}, ()
     except RunFailed as error:
         message = f"how fast the release before was is not known ({error.message}): nothing is compared"
-        return None, (Finding("baseline", "note", message),)
+        return {}, (Finding("baseline", "note", message),)
+
+
+def _known(plan: Plan, step: Step) -> Baseline:
+    """As it was measured before, or now."""
+    known = step.run.store.baseline(step.left, plan.model.id if plan.model else "", plan.engine or "")
+    if known is not None:
+        return known
+    found = bench(plan, step.left, step.run.progress, quick=True)
     step.run.store.remember_baseline(found)
-    return found, ()
+    return found
 
 
 class Judge:
     """Measures the new release once it is proved, and again before it is called slower: a busy moment is no regression."""
 
-    def __init__(self, step: Step, before: Baseline | None) -> None:
+    def __init__(self, step: Step, before: Mapping[str, Baseline]) -> None:
         self.step = step
         self.before = before
-        self.after: Baseline | None = None
+        self.after: dict[str, Baseline] = {}
 
     def findings(self) -> tuple[Finding, ...]:
         try:
@@ -94,12 +101,18 @@ class Judge:
         return found
 
     def _slower(self) -> tuple[Finding, ...]:
+        return tuple(finding for part in apart(self.step.plan) for finding in self._slower_than_before(part))
+
+    def _slower_than_before(self, plan: Plan) -> tuple[Finding, ...]:
+        """One model against itself; one that is new has nothing to be held against."""
         step = self.step
-        self.after = bench(step.plan, step.release.digest, step.run.progress, quick=True)
-        step.run.store.remember_baseline(self.after)
-        if self.before is None:
-            return ()
-        return slower(self.before.speed, self.after.speed, tolerance_of(step.terms, step.plan))
+        after = bench(plan, step.release.digest, step.run.progress, quick=True)
+        step.run.store.remember_baseline(after)
+        self.after[after.model] = after
+        before = self.before.get(after.model)
+        found = slower(before.speed, after.speed, tolerance_of(step.terms, step.plan)) if before else ()
+        named = f"{after.model}: " if step.plan.models else ""
+        return tuple(replace(one, message=f"{named}{one.message}") for one in found)
 
 
 def _data_back(step: Step, now: Standing) -> Return:

@@ -49,6 +49,25 @@ def _together(plans: Sequence[Plan], places: Decision) -> Plan:
     )
 
 
+def apart(plan: Plan) -> tuple[Plan, ...]:
+    """What a plan says of each of its models by itself; one model is the plan."""
+    return tuple(_of_one(plan, one) for one in plan.models) or (plan,)
+
+
+def _of_one(plan: Plan, one: PlannedModel) -> Plan:
+    return replace(
+        plan,
+        model=one.model,
+        engine=one.engine,
+        parallel=one.parallel,
+        context=one.context,
+        memory=one.memory,
+        capacity=one.capacity,
+        services=tuple(service for service in plan.services if service.name in one.services),
+        models=(),
+    )
+
+
 def _findings(plans: Sequence[Plan]) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(one for plan in plans for one in plan.findings))
 

@@ -17,7 +17,7 @@ from provisioner.planning.merged import merged
 from provisioner.planning.names import lookup
 from provisioner.planning.packing import Device, Packed, Placed, pack
 from provisioner.planning.service import ports_end
-from provisioner.planning.settings import wish_of
+from provisioner.planning.settings import engine_named, wish_of
 from provisioner.planning.steady import first_ports, in_force_of
 from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
 
@@ -63,6 +63,8 @@ def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | N
 
         return refused_beside(*failed, left_bytes=_host_left(table, plans))
     _insist_on_names(table, plans)
+    if len({plan.target for plan in plans}) > 1:
+        return plan_several(replace(spec, target=_common_target(plans)), scene, plan_one, in_force)
     lasting = _lasting(table, plans, plan_one, in_force)
     return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table), scene.wish.replicas or 1)
 
@@ -119,6 +121,16 @@ def _insist_on_names(table: Table, plans: Sequence[Plan]) -> None:
                 fix="give the file of one of them another name",
             )
         seen[called] = name
+
+
+def _common_target(plans: Sequence[Plan]) -> str:
+    """Where nobody named one: the first that can start all of their engines, which are one release."""
+    each = [engine_named(plan.engine or "").targets for plan in plans]
+    common = next((name for name in each[0] if all(name in targets for targets in each)), None)
+    if common is None:
+        engines = ", ".join(dict.fromkeys(plan.engine or "" for plan in plans))
+        raise BadInput(f"{engines}: no target starts all of them", fix="name one `--engine` for all models")
+    return common
 
 
 def _lasting(table: Table, plans: tuple[Plan, ...], plan_one: PlanOne, in_force: Plan | None) -> tuple[Plan, ...]:

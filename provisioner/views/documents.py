@@ -118,10 +118,13 @@ def status_document(status: Status) -> dict[str, Json]:
 
 
 def bench_document(benched: Benched) -> dict[str, Json]:
-    plan = benched.plan
-    capacity = plan.capacity
+    others: Json = [_benched(one) for one in benched.others]
+    return {"schema": "provision.bench/1", **_benched(benched), **({"others": others} if others else {})}
+
+
+def _benched(benched: Benched) -> dict[str, Json]:
+    capacity = benched.plan.capacity
     return {
-        "schema": "provision.bench/1",
         **measured(benched.baseline),
         "planned": {
             "tokens_per_second": capacity.tokens_per_second if capacity else None,

@@ -18,7 +18,8 @@ def bench_view(benched: Benched, look: Look) -> str:
     sign = look.paint(look.sign("✓", "ok"), "green")
     took = duration(baseline.speed.seconds)
     head = f"{sign} release {baseline.release[:12]}: {harmless(what)}, measured in {took}"
-    return joined([wrapped(head, look.width, "", "  "), speed_lines(plan, baseline, look)])
+    shown = joined([wrapped(head, look.width, "", "  "), speed_lines(plan, baseline, look)])
+    return "\n\n".join([shown, *(bench_view(one, look) for one in benched.others)])
 
 
 def speed_lines(plan: Plan, baseline: Baseline, look: Look) -> list[str]:

@@ -9,6 +9,7 @@ from provisioner.model.outcome import Benched, BesideStatus, Checked, ServiceSta
 from provisioner.model.plan import Observed, Plan, Report
 from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
+from provisioner.model.record import replace
 from provisioner.model.release import HistoryEntry
 from provisioner.workflows import QUIET, errors, place_of
 
@@ -71,6 +72,7 @@ def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float =
     """How fast what is in force is, kept beside its release."""
     from provisioner.phases.bench import bench as measure
     from provisioner.phases.survey import load_plan
+    from provisioner.planning.merged import apart
     from provisioner.world.store import is_ours, locked
 
     place = place_of(state_dir)
@@ -82,9 +84,10 @@ def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float =
             raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
         plan = load_plan(place, digest)
         _may_ask(plan)
-        baseline = measure(plan, digest, progress, quick=quick)
-        store.remember_baseline(baseline)
-        return Benched(plan, baseline)
+        found = tuple(Benched(part, measure(part, digest, progress, quick=quick)) for part in apart(plan))
+        for one in found:
+            store.remember_baseline(one.baseline)
+        return replace(found[0], others=found[1:])
 
 
 def check(state_dir: str) -> Checked:

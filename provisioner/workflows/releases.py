@@ -70,8 +70,8 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
 
 def _aimed(run: "Run", spec: Spec, ground: "Ground", store: "Store", place: Place) -> "tuple[Ground, Release]":
     """All weights are here, and it is known which release the run is for."""
+    from provisioner.phases.bring import bring_weights
     from provisioner.phases.enforce import clear
-    from provisioner.phases.prepare import bring_weights
 
     try:
         ground, release = bring_weights(run, spec, ground, store, place)

@@ -11,7 +11,7 @@ from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Silent
 from provisioner.model.release import TakeFile
-from provisioner.phases.prepare import hash_together
+from provisioner.phases.bring import hash_together
 from provisioner.world.bring import bring
 from provisioner.world.store import Store, locked
 

@@ -186,6 +186,25 @@ def test_copies_need_a_model_that_is_known_beforehand() -> None:
     assert len(plan("16 cores, 64 GiB", Spec("demo", settings={"replicas": "2"})).services) == 2
 
 
+def test_engines_of_different_targets_are_one_release() -> None:
+    shelf = Shelf(local=(local("/x/a.gguf", sha256="0" * 64),))
+    found = plan("1x RTX 4090, 64 GiB", Spec(models=("/x/a.gguf", "qwen3-8b")), shelf)
+    assert (found.target, [one.engine for one in found.models]) == ("docker", ["llamacpp", "vllm"])
+    assert all(service.image for service in found.services)
+
+
+@pytest.mark.parametrize(
+    ("hardware", "spec"),
+    [
+        ("8x H20, 2 nodes, 2 sockets, 192 cores, 2 TiB", Spec("flagship")),
+        ("16 cores, 64 GiB", Spec(model="qwen3-8b", engine="vllm", settings={"engine.nnodes": "2"})),
+    ],
+)
+def test_several_machines_are_not_brought_up_by_one(hardware: str, spec: Spec) -> None:
+    with pytest.raises(Refused, match="the plan is for 2 machines, and `provision up` starts what runs on one"):
+        insist(plan(hardware, spec))
+
+
 def test_who_asks_for_other_ports_gets_them() -> None:
     facts, models = machine("16 cores, 64 GiB"), ("qwen3-8b", "qwen3-4b")
     there = make_plan(Spec(models=models), facts, CATALOG, Shelf(), PLACE)
