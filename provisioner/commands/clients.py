@@ -10,7 +10,7 @@ NAMES = ("python", "javascript", "curl", "chatbox", "cherry-studio", "page-assis
 def run(arguments: Arguments, screen: Screen) -> int:
     from provisioner.phases import clients
     from provisioner.views.clients import Access, clients_document, clients_view
-    from provisioner.views.endpoint import entrance, models_of
+    from provisioner.views.endpoint import base_url, behind, entrance
     from provisioner.workflows import place_of
 
     name = arguments.text("name")
@@ -24,7 +24,9 @@ def run(arguments: Arguments, screen: Screen) -> int:
     found = entrance(plan)
     if found is None:
         raise BadInput("the release in force serves nothing here", fix="provision status")
-    access = Access(found, models_of(plan), clients.key_given(key_file) if key_file else "", key_name or "")
+    here, others = behind(found, plan)
+    elsewhere = tuple((one.model_name, base_url(one, plan.hostname)) for one in others)
+    access = Access(found, here, clients.key_given(key_file) if key_file else "", key_name or "", elsewhere)
     names = (name,) if name else NAMES
     if screen.json:
         screen.document(clients_document(names, access))

@@ -30,6 +30,8 @@ class Access:
     models: tuple[Service, ...]
     key: str = ""
     key_name: str = ""
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """Further models, each with an address of its own, where no gateway stands before them."""
 
     @property
     def word(self) -> str:
@@ -258,6 +260,7 @@ def harmless_text(text: str) -> list[str]:
 
 def _common(access: Access, look: Look) -> list[str]:
     lines = [f"{look.paint('Address', 'bold')}  {access.found.base_url}", f"  serves {harmless(_models(access))}"]
+    lines += [f"  {harmless(model)} is at {address}, and takes the same key" for model, address in access.elsewhere]
     if access.found.authority:
         trust = f"clients elsewhere need a copy of {access.found.authority}, which is no secret, and have to trust it"
         lines += wrapped(trust, look.width, "  ")

@@ -69,6 +69,13 @@ def models_of(plan: Plan) -> tuple[Service, ...]:
     return tuple({service.model_name: service for service in reversed(plan.services)}.values())[::-1]
 
 
+def behind(found: Entrance, plan: Plan) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
+    """The models that are had at the address people are given, and those that have another: without a gateway each has its own."""
+    models = models_of(plan)
+    here = tuple(one for one in models if found.gated or base_url(one, plan.hostname) == found.base_url)
+    return here, tuple(one for one in models if one not in here)
+
+
 def entrance_document(plan: Plan | None) -> Json:
     """The same for scripts; None where the engines are asked themselves."""
     found = entrance(plan) if plan else None

@@ -15,7 +15,7 @@ import yaml
 from provisioner.commands.clients import NAMES
 from provisioner.model.record import replace
 from provisioner.views.clients import CLIENTS, PLACEHOLDER, Access, clients_view, setting
-from provisioner.views.endpoint import Entrance
+from provisioner.views.endpoint import Entrance, behind, entrance
 from provisioner.views.layout import Look
 from tests.unit.views import samples
 
@@ -143,3 +143,17 @@ def test_the_view_says_where_the_key_is_had_from() -> None:
     assert BARE.key_file in bare
     named = clients_view(("curl",), replace(access(), key_name="alice"), Look(100))
     assert "the key of alice" in named
+
+
+def test_without_a_gateway_settings_name_what_their_address_serves_and_say_where_the_rest_is() -> None:
+    first = replace(samples.SERVICE, port=8000)
+    second = replace(first, name="llm-other", model_name="other", port=8001)
+    plan = replace(samples.PLAN, services=(first, second), beside=())
+    found = entrance(plan)
+    assert found is not None
+    assert behind(found, plan) == ((first,), (second,))
+    assert behind(replace(found, authority="/state/authority.pem"), plan) == ((first, second), ())
+    elsewhere = (("other", "http://127.0.0.1:8001/v1"),)
+    shown = clients_view(("chatbox",), Access(found, (first,), elsewhere=elsewhere), Look(width=100))
+    assert "other is at http://127.0.0.1:8001/v1" in shown
+    assert '"other"' not in shown
