@@ -24,7 +24,7 @@ from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, parted, survey, system_of
 from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
-from provisioner.planning.settings import Wish, target_of, wish_of
+from provisioner.planning.settings import PORT, Wish, target_of, wish_of
 from provisioner.planning.stock import is_path
 
 RELEASE_BYTES = 64 * MIB
@@ -59,7 +59,21 @@ def make_plan(
         scene = replace(scene, wish=replace(_named(_wish(spec, catalog), catalog), system=system))
         choice = choose(scene)
     plan = _outline(scene, choice)
-    return _accepted(plan, scene, choice, place, spec) if choice.fits else _refused(plan, scene, choice, spec)
+    if not choice.fits:
+        return _refused(plan, scene, choice, spec)
+    plan = _accepted(plan, scene, choice, place, spec)
+    if in_force is None or spec.model is None or wish.port != PORT:
+        return plan
+    from provisioner.planning.steady import left_alone  # Who names no model has not had several.
+
+    return left_alone(
+        plan,
+        in_force,
+        wish.port,
+        lambda port: make_plan(
+            replace(spec, settings={**spec.settings, "port": str(port)}), facts, catalog, shelf, place, learned=learned
+        ),
+    )
 
 
 def _copied(spec: Spec, catalog: Catalog) -> Spec:

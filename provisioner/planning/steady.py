@@ -1,8 +1,9 @@
 """Services keep the name and the port that they have: who adds a model, or takes one away, leaves all others running."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from provisioner.model.plan import Plan, Service
+from provisioner.model.record import replace
 
 REACH = 100
 """How far above the first port one that is in force is kept: what is farther off belongs to another first port."""
@@ -16,6 +17,17 @@ def in_force_of(plans: Sequence[Plan], in_force: Plan | None, first: int) -> tup
     for service in in_force.services if in_force else ():
         there.setdefault((service.model_name, service.engine), []).append(service)
     return tuple(_taken(plan, there, first) for plan in plans)
+
+
+def left_alone(plan: Plan, in_force: Plan, first: int, on_port: Callable[[int], Plan]) -> Plan:
+    """The one model that stays of several: with the names that its services have, and on their ports, which nobody asked to change."""
+    (kept,) = in_force_of((plan,), in_force, first)
+    if not kept or kept[0].name == plan.services[0].name:
+        return plan
+    if kept[0].port != plan.services[0].port:
+        plan = on_port(kept[0].port)
+    services = (replace(one, name=other.name) for one, other in zip(plan.services, kept, strict=True))
+    return replace(plan, services=tuple(services))
 
 
 def _taken(plan: Plan, there: dict[tuple[str, str], list[Service]], first: int) -> Kept:

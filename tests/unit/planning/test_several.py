@@ -146,6 +146,21 @@ def test_what_is_in_force_keeps_its_name_and_its_port() -> None:
     assert other.services[1:] == (three.services[2], three.services[0])
 
 
+def test_the_first_of_several_and_the_last_of_them_go_on_as_they_are() -> None:
+    def made(in_force: Plan | None, *models: str, **settings: str) -> Plan:
+        named = Spec(models=models) if len(models) > 1 else Spec(model=models[0])
+        asked = replace(named, precision="q4_k_m", settings=settings)
+        return make_plan(asked, machine("16 cores, 64 GiB"), CATALOG, Shelf(), PLACE, in_force)
+
+    one = made(None, "qwen3-8b")
+    two = made(one, "qwen3-8b", "qwen3-4b")
+    assert two.services[0] == one.services[0]
+    last = made(two, "qwen3-4b")
+    assert last.services == two.services[1:]
+    assert made(last, "qwen3-4b").services == last.services
+    assert [(each.name, each.port) for each in made(last, "qwen3-4b", port="8002").services] == [("llm", 8002)]
+
+
 def test_copies_of_a_model_are_services_of_one_name() -> None:
     found = plan("4x RTX 4090, 128 GiB", Spec(model="qwen3-8b", settings={"replicas": "2"}))
     assert (found.verdict, found.models, found.parallel.replicas) == ("fits", (), 2)
