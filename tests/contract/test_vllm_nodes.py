@@ -41,12 +41,11 @@ def test_each_node_is_told_its_own_place() -> None:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("cut", ["tensor-parallel-size", "pipeline-parallel-size"])
-def test_two_nodes_answer_together(engine: Engine, tmp_path: Path, cut: str) -> None:
+def test_two_nodes_answer_together(engine: Engine, tmp_path: Path) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("two ranks need as many cores")
     first = service(engine.model("gqa"), 1, tmp_path / "llm.key")
-    parts = [part(first, one, cut) for one in planned()]
+    parts = [part(first, one) for one in planned()]
     with running(parts[1], 1, tmp_path / "node1.log"), running(parts[0], 0, tmp_path / "node0.log") as server:
         wait_for(parts[0], server, tmp_path / "node0.log")
         (seen,) = observe_engines((parts[0],), ())
@@ -55,11 +54,11 @@ def test_two_nodes_answer_together(engine: Engine, tmp_path: Path, cut: str) -> 
     assert (seen.completion.status, seen.completion.tokens > 0) == (200, True)
 
 
-def part(first: Service, of_plan: Service, cut: str) -> Service:
+def part(first: Service, of_plan: Service) -> Service:
     """The tiny model cut in two, with what this node is told of the others; they meet on this machine."""
     of_nodes = {flag: of_plan.options[flag] for flag in OF_NODES if flag in of_plan.options}
-    options = {**first.options, **of_nodes, cut: "2", "master-addr": "127.0.0.1", "master-port": str(first.port + 1)}
-    return replace(first, options={**options, **({"tensor-parallel-size": "1"} if cut.startswith("pipeline") else {})})
+    meets = {"master-addr": "127.0.0.1", "master-port": str(first.port + 1)}
+    return replace(first, options={**first.options, **of_nodes, "tensor-parallel-size": "2", **meets})
 
 
 @contextmanager
