@@ -58,11 +58,6 @@ def components() -> dict[str, tuple[tuple[str, ...], Callable[[], str]]]:
     }
 
 
-SLOW = ("ollama", "image ollama")
-"""Made for thorough runs alone (`PROVISION_THOROUGH=yes`): compiling them takes as long as all the rest."""
-THOROUGH = os.environ.get("PROVISION_THOROUGH") == "yes"
-
-
 def main() -> int:
     os.makedirs(CACHE, exist_ok=True)
     with open(f"{CACHE}/.lock", "w", encoding="utf-8") as lock:
@@ -72,7 +67,7 @@ def main() -> int:
 
 def _bring_all() -> list[bool]:
     """Each begins when those that it needs are there; most of the time is spent in waiting for packages."""
-    wanted = {name: one for name, one in components().items() if THOROUGH or name not in SLOW}
+    wanted = components()
     begun: dict[str, Future[bool]] = {}
     with ThreadPoolExecutor(len(wanted)) as each:
         for name, (needs, bring) in wanted.items():

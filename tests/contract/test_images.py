@@ -97,7 +97,6 @@ def test_the_exporter_tells_of_the_host() -> None:
         assert b"node_memory_MemTotal_bytes " in answer(f"{address}/metrics")
 
 
-@pytest.mark.thorough
 @pytest.mark.needs("ollama")
 def test_ollama_tells_the_version_that_was_built() -> None:
     with started(images.image("ollama"), 11434) as address:

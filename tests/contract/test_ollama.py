@@ -19,7 +19,7 @@ from tests.contract import composed
 from tests.unit.planning.samples import plan
 from tools import images
 
-pytestmark = [pytest.mark.thorough, pytest.mark.needs("compose"), pytest.mark.needs("ollama")]
+pytestmark = [pytest.mark.needs("compose"), pytest.mark.needs("ollama")]
 
 WEIGHTS = "demo-tiny-f16.gguf"
 
