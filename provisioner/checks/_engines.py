@@ -15,8 +15,9 @@ def engine_of(view: View, name: str) -> Engine | None:
 
 
 def keyed(view: View) -> Iterator[ServiceObserved]:
-    """The services whose engine asks for keys; before others stands the gateway, which does."""
+    """The services that ask for keys: by themselves, or because they are reached through the gateway."""
+    held = {port.leads_to for one in view.plan.beside for port in one.published}
     for seen in view.observed.services if view.observed else ():
         engine = engine_of(view, seen.name)
-        if engine is None or not engine.keyless:
+        if engine is None or not engine.keyless or seen.name in held:
             yield seen

@@ -9,7 +9,7 @@ NAME = "containers_run"
 
 
 def run(view: View) -> Iterator[Finding]:
-    for seen in view.observed.beside if view.observed else ():
+    for seen in view.observed.beside if view.observed and not view.observed.silence else ():
         if not seen.well:
             what = f"{view.plan.hostname}: {seen.name} is not well: {seen.state}"
             fix = f"provision logs {seen.name}   (why), then provision up"

@@ -10,7 +10,7 @@ OUT_OF_MEMORY = "out of memory"
 
 
 def run(view: View) -> Iterator[Finding]:
-    for seen in view.observed.services if view.observed else ():
+    for seen in view.observed.services if view.observed and not view.observed.silence else ():
         if seen.process_state is None or seen.process_state in "ZX":
             yield _ended(view, seen)
 

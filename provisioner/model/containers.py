@@ -3,7 +3,11 @@
 import shlex
 from collections.abc import Mapping
 
+from provisioner.model.facts import Unknown
 from provisioner.model.record import dataclass, field
+
+RENEWED_DAYS = 30
+"""So long before its end a certificate of ours is made anew, and one of the operator's is spoken of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Published:
     host: str
     port: int
     inside: int
+    leads_to: str = ""
+    """The engine that is reached there, past a test of the key; that engine is not published itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Container:
     host_network: bool = False
     """Only for what measures the host itself."""
     host_processes: bool = False
+    closed: bool = False
+    """Only the other containers of the stack reach it: nobody on the host does, not even by its address."""
     node: int = 0
 
 
@@ -148,3 +156,12 @@ class MakeCertificate:
             f"umask 077; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 397 -subj /CN={self.names[0]} "
             f"-addext subjectAltName={','.join(kinds)} -keyout {served} >> {served}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSeen:
+    """A certificate as it is shown to clients now."""
+
+    wanted: MakeCertificate
+    left_seconds: int | Unknown
+    """Until it ends, or the first of those that vouch for it does; nothing or less where it has."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Reading
-from provisioner.model.plan import Observed, Plan, Report, Service
+from provisioner.model.plan import Finding, Observed, Plan, Report, Service
 from provisioner.model.record import dataclass
 from provisioner.model.release import Action, Applied, Running
 
@@ -94,6 +94,10 @@ class Status:
 
     weights_bytes: int = 0
     """What the store of weights takes on disk."""
+    silence: str = ""
+    """Why the container engine tells of no container: whether they run is not known then."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong, as far as it is seen without asking the services."""
 
     @property
     def whole(self) -> bool:

@@ -308,6 +308,8 @@ class Observed:
     services: tuple[ServiceObserved, ...]
     beside: tuple[BesideObserved, ...] = ()
     answers: tuple[Answered, ...] = ()
+    silence: str = ""
+    """Why the container engine tells of no container: whether they run is not known then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from provisioner.model.record import dataclass, field
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
     from provisioner.model.causes import Cause
-    from provisioner.model.containers import Container, Grant, MakeCertificate, Question
+    from provisioner.model.containers import CertificateSeen, Container, Grant, MakeCertificate, Question
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
     from provisioner.model.measured import Measured
@@ -92,7 +92,7 @@ class Engine:
     drafters: tuple[str, ...] = ()
     """Who may draft tokens ahead in it: `ngram`, `mtp`, `draft`."""
     keyless: bool = False
-    """It knows no keys: whoever reaches its port is answered, so nobody but the gateway and this host may."""
+    """It knows no keys: whoever reaches it is answered."""
     tasks: tuple[str, ...] = ("chat",)
     """Kinds of models that it serves, as the catalog names them."""
     one_file: bool = False
@@ -265,6 +265,8 @@ class View:
     """None where nobody looked: for another machine, and for a plan that needs none."""
     upkeep: Upkeep | None = None
     """None but for the checks of stage `drift`."""
+    certificates: tuple[CertificateSeen, ...] = ()
+    """Of what is in force; empty before anything is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from provisioner.facts import (
     packages,
     programs,
 )
+from provisioner.model.containers import CertificateSeen
 from provisioner.model.facts import HostFacts, Machine, Unknown
 from provisioner.model.plan import Finding, Parallel, Plan
 from provisioner.model.plugins import Check, Place, Vendor, View
@@ -25,6 +26,7 @@ from provisioner.model.record import fields, replace
 from provisioner.model.upkeep import Examined, NotLooked, Upkeep
 from provisioner.phases.gather import Asked, gather
 from provisioner.phases.judge import judge
+from provisioner.phases.observe import certificates_of
 
 ALSO = ("clock", "device_health", "driver_present", "persistence_mode")
 """Rules that hold before anything is done, and as long as the machine runs."""
@@ -43,19 +45,25 @@ def examine_here(release: str | None, place: Place) -> Examined:
         examined = examine(ThisMachine(), None, release, place.state)
         damaged = Finding("release", "error", error.message, fix=error.fix)
         return replace(examined, findings=(damaged, *examined.findings))
-    return examine(ThisMachine(), plan, release, place.state)
+    return examine(ThisMachine(), plan, release, place.state, certificates_of(plan))
 
 
-def examine(machine: Machine, plan: Plan | None, release: str | None, state: str) -> Examined:
+def examine(
+    machine: Machine,
+    plan: Plan | None,
+    release: str | None,
+    state: str,
+    certificates: tuple[CertificateSeen, ...] = (),
+) -> Examined:
     """Every finding about a machine; `plan` is that of the release in force, if there is one."""
     vendors = cast(Mapping[str, Vendor], catalog.scan("provisioner.accelerators", "VENDOR"))
     facts = gather(machine, vendors)
     images = tuple(sorted({service.image for service in plan.services if service.image})) if plan else ()
     upkeep = upkeep_of(machine, images)
-    view = View(plan or NO_PLAN, facts, None, {}, state, upkeep=upkeep)
+    view = View(plan or NO_PLAN, facts, None, {}, state, upkeep=upkeep, certificates=certificates)
     found = (*_also(view), *judge("drift", view))
     hostname = UNNAMED if isinstance(facts.host, Unknown) else facts.host.hostname
-    return Examined(hostname, release, tuple(found), tuple(_not_looked(facts, upkeep)))
+    return Examined(hostname, release, tuple(found), tuple(_not_looked(facts, upkeep, certificates)))
 
 
 def upkeep_of(machine: Machine, images: tuple[str, ...]) -> Upkeep:
@@ -82,7 +90,7 @@ def _also(view: View) -> Iterator[Finding]:
         yield from cast(Check, catalog.find("provisioner.checks", "CHECK", name)).run(view)
 
 
-def _not_looked(facts: HostFacts, upkeep: Upkeep) -> Iterator[NotLooked]:
+def _not_looked(facts: HostFacts, upkeep: Upkeep, certificates: tuple[CertificateSeen, ...]) -> Iterator[NotLooked]:
     """What a rule would have needed and nobody could tell: silence about it is no clean bill."""
     asked = {
         "docker": facts.software.docker,
@@ -92,5 +100,8 @@ def _not_looked(facts: HostFacts, upkeep: Upkeep) -> Iterator[NotLooked]:
     for name, value in asked.items():
         if isinstance(value, Unknown):
             yield NotLooked(name, value.reason)
+    for one in certificates:
+        if isinstance(one.left_seconds, Unknown):
+            yield NotLooked("certificate", one.left_seconds.reason)
     if upkeep.packages is None:
         yield NotLooked("packages", "only Debian's package database is read, and there is none")

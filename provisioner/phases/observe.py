@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from provisioner import catalog
 from provisioner.documents import Json
 from provisioner.errors import BadInput
-from provisioner.model.containers import Question
+from provisioner.model.containers import CertificateSeen, Question
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Answered, BesideObserved, Completion, Observed, Plan, Service, ServiceObserved
 from provisioner.model.plugins import Engine
@@ -27,14 +27,24 @@ TAIL_SECONDS = 60.0
 T = TypeVar("T")
 
 
-def observe(plan: Plan, running: tuple[Running, ...]) -> Observed:
+def observe(plan: Plan, running: tuple[Running, ...], state: str) -> Observed:
     """The raw answers of everything in a plan, none of them judged."""
     there = {one.service: one for one in running}
     return Observed(
         services=observe_engines(plan.services, running),
         beside=tuple(BesideObserved(one.name, state_of(one.name, there)) for one in plan.beside),
         answers=answers_of(plan.questions),
+        silence=containers.silence(state) if plan.target == containers.TARGET and not running else "",
     )
+
+
+def certificates_of(plan: Plan | None) -> tuple[CertificateSeen, ...]:
+    """How long what is shown to clients still holds."""
+    if plan is None or not plan.makes:
+        return ()
+    from provisioner.world.certificates import seen
+
+    return tuple(seen(one) for one in plan.makes)
 
 
 def observe_engines(services: tuple[Service, ...], running: tuple[Running, ...]) -> tuple[ServiceObserved, ...]:

@@ -78,8 +78,10 @@ def _with_images(plan: Plan, standing: Standing, archives: str | None) -> Standi
 
     if plan.target != CONTAINERS or plan.verdict != "fits":
         return standing
-    from provisioner.world.certificates import stands
+    from provisioner.world.certificates import insist_on, stands
 
+    for one in plan.makes:
+        insist_on(one)
     made = frozenset(one for one in plan.makes if stands(one))
     wanted = diff.images_of(plan)
     here = pinned(wanted)

@@ -10,7 +10,7 @@ from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
 from provisioner.model.release import Running
 from provisioner.phases.judge import judge
-from provisioner.phases.observe import answers_of, observe, state_of
+from provisioner.phases.observe import answers_of, certificates_of, observe, state_of
 from provisioner.phases.survey import running
 from provisioner.world.probe import healthy
 from provisioner.world.processes import is_frozen
@@ -39,8 +39,9 @@ def prove(plan: Plan, facts: HostFacts, place: Place, progress: Progress) -> tup
         progress.step(f"wait until {', '.join(one.name for one in plan.beside)} are ready (at most {seconds} s)")
         progress.done(_await_beside(plan, place, seconds, down))
     progress.step("ask the engine for an answer")
-    observed = observe(plan, running(place.state))
-    findings = judge("after", View(plan=plan, facts=facts, observed=observed, ports_taken={}, state=place.state))
+    observed = observe(plan, running(place.state), place.state)
+    view = View(plan, facts, observed, {}, place.state, certificates=certificates_of(plan))
+    findings = judge("after", view)
     errors = sum(finding.level == "error" for finding in findings)
     progress.done("done" if not errors else f"{FAILED}: {errors} of the checks")
     return observed, findings

@@ -56,6 +56,18 @@ def survey(store: Store, place: Place) -> Standing:
     )
 
 
+def insist_on_sight(standing: Standing, place: Place) -> None:
+    """Refuse to change what nobody can see: containers may run on, and start again with their engine."""
+    contained = standing.current is not None and standing.current.target == containers.TARGET
+    seen = any(one.target == containers.TARGET for one in standing.running)
+    why = containers.silence(place.state) if contained and not seen else ""
+    if why:
+        raise Refused(
+            f"{place.state}: Docker Engine does not answer ({why}), and its containers cannot be stopped or replaced",
+            fix="systemctl start docker, then the same command again",
+        )
+
+
 def is_repository(model: str) -> bool:
     """Whether a model is named as hubs name it: `owner/name`, which is no file of this machine."""
     owner, _, name = model.partition("/")

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from typing import cast
 
-from provisioner.catalog import scan
+from provisioner.catalog import find, scan
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts, Unknown
-from provisioner.model.plan import Plan
-from provisioner.model.plugins import Companion, Place, Stack
+from provisioner.model.plan import Finding, Plan, Service
+from provisioner.model.plugins import Companion, Engine, Place, Stack
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.images import from_registry
 from provisioner.planning.settings import Wish, wish_of
 
 CONTAINERS = "docker"
+GATEWAY = "gateway"
 
 
 def companions() -> dict[str, Companion]:
@@ -52,6 +53,7 @@ def with_companions(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, r
         files=tuple(file for one in wanted.values() for file in one.files(stack)) if rendered else (),
         makes=tuple(made for one in wanted.values() for made in one.makes(stack)),
         questions=tuple(question for one in wanted.values() for question in one.questions(stack)),
+        findings=(*plan.findings, *_open(plan, stack)),
     )
 
 
@@ -60,6 +62,18 @@ def addresses(facts: HostFacts) -> Iterator[str]:
     for one in () if isinstance(facts.network, Unknown) else facts.network:
         if one.address and one.up and one.kind != "loopback" and not one.name.startswith(MADE):
             yield one.address
+
+
+def _engine(service: Service) -> Engine:
+    return cast(Engine, find("provisioner.engines", "ENGINE", service.engine))
+
+
+def _open(plan: Plan, stack: Stack) -> Iterator[Finding]:
+    """An engine without keys, and no gateway before it."""
+    for one in plan.services if GATEWAY not in stack.wanted else ():
+        if _engine(one).keyless:
+            who = f"{one.name}: {_engine(one).title} knows no keys: every user of this machine is answered at {one.host}:{one.port}"
+            yield Finding("keyless", "warning", f"{plan.hostname}: {who}", fix="leave the gateway in: it asks for one")
 
 
 def _vendors(plan: Plan) -> tuple[str, ...]:

@@ -16,6 +16,10 @@ NAME = "docker"
 COMPOSE = "compose.yaml"
 PARTS = "parts.json"
 NETWORK = "inside"
+BRIDGE = "com.docker.network.bridge"
+CLOSED = "closed"
+"""The host has no address there, so nobody on it reaches what is in no other network (`inhibit_ipv4`: moby/moby,
+libnetwork/drivers/bridge; seen with 20.10)."""
 SECRETS = "/run/secrets"
 RUNS = "/tmp:exec"  # noqa: S108 - a folder in memory inside the container
 """Engines load the kernels that they compile from there, and Docker lets nothing run from such a folder unless it is told to."""
@@ -39,11 +43,16 @@ def files(plan: Plan, place: Place) -> tuple[ReleaseFile, ...]:
 
 def containers(plan: Plan) -> tuple[Container, ...]:
     """Everything that runs on the first of the machines."""
-    return (*(container_of(service) for service in plan.services if not service.node), *plan.beside)
+    held = {port.leads_to for one in plan.beside for port in one.published}
+    engines = (container_of(one, held=one.name in held) for one in plan.services if not one.node)
+    return (*engines, *plan.beside)
 
 
-def container_of(service: Service) -> Container:
-    """An engine in a container: its weights lie at the path that they have on the host, and are not written to."""
+def container_of(service: Service, *, held: bool = False) -> Container:
+    """An engine in a container: its weights lie at the path that they have on the host, and are not written to.
+
+    `held`: it is reached through another container alone, which asks for keys where the engine does not.
+    """
     engine = cast(Engine, find("provisioner.engines", "ENGINE", service.engine))
     keyed = {engine.key_variable: service.key_file} if engine.key_variable else {}
     return Container(
@@ -55,7 +64,8 @@ def container_of(service: Service) -> Container:
         secret_env=keyed,
         secrets=(service.key_file,),
         mounts=(Mount(service.model_folder, service.model_folder),),
-        published=(Published(service.host, service.port, service.port),),
+        published=() if held else (Published(service.host, service.port, service.port),),
+        closed=held,
         cpus=service.cpus,
         memory_max_bytes=service.memory_max_bytes,
         shared_memory_bytes=service.shared_memory_bytes,
@@ -94,15 +104,23 @@ def compose(wanted: tuple[Container, ...], place: Place, parts: dict[str, str]) 
     import yaml  # Only who renders containers needs it.
 
     secrets = {path: secret_name(path, place) for one in wanted for path in secrets_of(one)}
+    networks = _networks(wanted)
     document = {
         "name": place.project,
-        "services": {one.name: _service(one, place, secrets, parts[one.name]) for one in wanted},
-        "networks": {NETWORK: {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}},
+        "services": {one.name: _service(one, place, secrets, parts[one.name], tuple(networks)) for one in wanted},
+        "networks": networks,
         "secrets": {name: {"file": path} for path, name in secrets.items()},
     }
     head = "# Made by provision; `docker compose up -d` in this folder starts the same stack.\n"
     kept = {key: value for key, value in document.items() if value}
     return head + yaml.safe_dump(_escaped(kept), sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _networks(wanted: tuple[Container, ...]) -> dict[str, Json]:
+    """None has a way out."""
+    inside: Json = {"driver_opts": {f"{BRIDGE}.enable_ip_masquerade": "false"}}
+    closed: Json = {"internal": True, "driver_opts": {f"{BRIDGE}.inhibit_ipv4": "true"}}
+    return {NETWORK: inside, **({CLOSED: closed} if any(one.closed for one in wanted) else {})}
 
 
 def secrets_of(one: Container) -> tuple[str, ...]:
@@ -123,7 +141,9 @@ def _escaped(value: object) -> object:
     return [_escaped(item) for item in value] if isinstance(value, list) else value
 
 
-def _service(one: Container, place: Place, secrets: dict[str, str], part: str) -> dict[str, Json]:
+def _service(
+    one: Container, place: Place, secrets: dict[str, str], part: str, networks: tuple[str, ...]
+) -> dict[str, Json]:
     known: dict[str, Json] = {
         "image": one.image,
         **_command(one, secrets),
@@ -132,7 +152,7 @@ def _service(one: Container, place: Place, secrets: dict[str, str], part: str) -
         "secrets": [secrets[path] for path in secrets_of(one)],
         "volumes": [_volume(mount, place) for mount in (*one.mounts, *(one.grant.mounts if one.grant else ()))],
         "tmpfs": list(one.temporary),
-        **_network(one),
+        **_network(one, networks),
         "healthcheck": _health(one.health) if one.health else None,
         **_limits(one),
         **(_devices(one.grant) if one.grant else {}),
@@ -172,11 +192,12 @@ def _volume(mount: Mount, place: Place) -> Json:
     }
 
 
-def _network(one: Container) -> dict[str, Json]:
+def _network(one: Container, networks: tuple[str, ...]) -> dict[str, Json]:
     shared: dict[str, Json] = {"pid": "host"} if one.host_processes else {}
     if one.host_network:
         return {**shared, "network_mode": "host"}
-    return {**shared, "networks": [NETWORK], "ports": [_port(port) for port in one.published]}
+    reached: Json = [CLOSED] if one.closed else list(networks)
+    return {**shared, "networks": reached, "ports": [_port(port) for port in one.published]}
 
 
 def _port(port: Published) -> Json:

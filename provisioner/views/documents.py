@@ -109,6 +109,7 @@ def status_document(status: Status) -> dict[str, Json]:
         "services": [_service(one, plan.hostname if plan else "") for one in status.services],
         "beside": [_beside(one) for one in status.beside],
         "gateway": entrance_document(plan),
+        "findings": encode(status.findings),
         "unfinished": status.unfinished,
         "holder": status.holder,
         "memory": [_reading(one) for one in status.learned],

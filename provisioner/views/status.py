@@ -46,6 +46,7 @@ def status_view(status: Status, look: Look) -> str:
             _memory_lines(status, look),
             _speed_lines(status, look),
             _disk_lines(status, look),
+            finding_lines(status.findings, look),
             _unsettled(status, look),
         ]
     )
@@ -68,10 +69,11 @@ def _in_force(status: Status, look: Look) -> list[str]:
 def _service_lines(status: Status, look: Look) -> list[str]:
     if not status.services or status.plan is None:
         return []
+    absent = "not known" if status.silence else "not there"
     rows = [
         ("service", "state", "process", "listens at", "serves"),
-        *(_service_row(one, status.plan) for one in status.services),
-        *(_beside_row(one) for one in status.beside),
+        *(_service_row(one, status.plan, absent) for one in status.services),
+        *(_beside_row(one, absent) for one in status.beside),
     ]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
@@ -118,9 +120,9 @@ def _memory_row(one: Reading) -> tuple[str, ...]:
     return part.kind.component, harmless(part.device or f"each {part.kind.device}"), size(part.bytes), measured
 
 
-def _service_row(one: ServiceStatus, plan: Plan) -> tuple[str, ...]:
+def _service_row(one: ServiceStatus, plan: Plan, absent: str) -> tuple[str, ...]:
     service, running = one.service, one.running
-    state = STATES.get(running.state, running.state) if running else "not there"
+    state = STATES.get(running.state, running.state) if running else absent
     serves = f"{service.model_name}, {number(service.context)} tokens × {service.slots}"
     return (
         service.name,
@@ -131,11 +133,11 @@ def _service_row(one: ServiceStatus, plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _beside_row(one: BesideStatus) -> tuple[str, ...]:
+def _beside_row(one: BesideStatus, absent: str) -> tuple[str, ...]:
     running, container = one.running, one.container
     return (
         container.name,
-        STATES.get(running.state, running.state) if running else "not there",
+        STATES.get(running.state, running.state) if running else absent,
         str(running.pid) if running and running.pid else "-",
         ", ".join(f"{port.host}:{port.port}" for port in container.published) or "inside only",
         container.kind,

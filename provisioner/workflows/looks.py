@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from provisioner.model.learned import Reading
     from provisioner.world.store import Store
 
+CONTAINERS = "docker"
+
 
 def status(state_dir: str) -> Status:
     """What is in force and whether it runs; nobody is asked for an answer."""
+    from provisioner.phases.standing import findings
     from provisioner.phases.survey import load_plan, running
     from provisioner.world.store import busy, reading
 
@@ -31,6 +34,7 @@ def status(state_dir: str) -> Status:
         unfinished = store.interrupted() if not held else ()
         plan = load_plan(place, digest) if digest else None
         there = {one.service: one for one in running(place.state, digest) if one.digest == digest}
+        silence = _silence(place) if plan and plan.target == CONTAINERS and not there else ""
         return Status(
             release=digest,
             plan=plan,
@@ -43,7 +47,15 @@ def status(state_dir: str) -> Status:
             learned=_readings(plan, store) if plan and plan.reckoned else (),
             weights_bytes=_on_disk(place),
             speed=_measured(plan, digest, store) if plan and digest else None,
+            silence=silence,
+            findings=tuple(findings(plan, place, silence)) if plan else (),
         )
+
+
+def _silence(place: Place) -> str:
+    from provisioner.world.containers import silence
+
+    return silence(place.state)
 
 
 def _on_disk(place: Place) -> int:
@@ -93,7 +105,7 @@ def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float =
 def check(state_dir: str) -> Checked:
     """Ask what is in force, now, and hold the answers against the rules."""
     from provisioner.phases.judge import judge
-    from provisioner.phases.observe import observe
+    from provisioner.phases.observe import certificates_of, observe
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.survey import load_plan, running
     from provisioner.world.store import reading
@@ -105,8 +117,9 @@ def check(state_dir: str) -> Checked:
         raise Refused(f"{place.state}: nothing is in force here", fix="provision up")
     plan = load_plan(place, digest)
     _may_ask(plan)
-    observed: Observed = observe(plan, running(place.state))
-    findings = judge("after", View(plan, facts_here(), observed, {}, place.state))
+    observed: Observed = observe(plan, running(place.state), place.state)
+    view = View(plan, facts_here(), observed, {}, place.state, certificates=certificates_of(plan))
+    findings = judge("after", view)
     return Checked(digest, observed, Report(findings, 1 if errors(findings) else 0))
 
 

@@ -25,6 +25,7 @@ def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0
     """From a bare machine to an endpoint that is proved to answer; when it stands already, the proof alone."""
     from provisioner.phases.prepare import insist, look
     from provisioner.phases.run import mark_interrupted
+    from provisioner.phases.survey import insist_on_sight
     from provisioner.world.store import locked, reading
 
     place = place_of(state_dir)
@@ -36,6 +37,7 @@ def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0
         recovered = mark_interrupted(store)
         ground = look(spec, store, place)
         insist(ground.plan)
+        insist_on_sight(ground.standing, place)
         return replace(_stand(spec, ground, store, place, progress), recovered=recovered)
 
 
@@ -89,6 +91,7 @@ def upgrade(spec: Spec, state_dir: str, terms: "Terms", progress: Progress = QUI
     from provisioner.model.upgrading import Upgraded
     from provisioner.phases.prepare import insist, look
     from provisioner.phases.run import mark_interrupted
+    from provisioner.phases.survey import insist_on_sight
     from provisioner.world.store import is_ours, locked
 
     place = place_of(state_dir)
@@ -98,6 +101,7 @@ def upgrade(spec: Spec, state_dir: str, terms: "Terms", progress: Progress = QUI
         recovered = mark_interrupted(store)
         ground = look(spec, store, place)
         insist(ground.plan)
+        insist_on_sight(ground.standing, place)
         left = store.current()
         if left is None:
             raise Refused(f"{place.state}: nothing is in force here that could be upgraded", fix="provision up")

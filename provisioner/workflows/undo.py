@@ -14,7 +14,7 @@ from provisioner.workflows import QUIET, place_of, targets
 def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: float = 0.0) -> Removed:
     """Remove what was made and nothing else; weights and history stay unless they are purged."""
     from provisioner.phases.run import Run, mark_interrupted
-    from provisioner.phases.survey import survey
+    from provisioner.phases.survey import insist_on_sight, survey
     from provisioner.planning.diff import BROUGHT, MADE, made_of, takes_down
     from provisioner.world import store as stores
     from provisioner.world.execute import Executor
@@ -25,6 +25,7 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
     with stores.locked(place.state, "down", wait) as store:
         mark_interrupted(store)
         standing = survey(store, place)
+        insist_on_sight(standing, place)
         folders = (*MADE, *BROUGHT) if purge else made_of(standing, place)
         actions = takes_down(standing, targets(), place, folders, active=store.current() is not None)
         applied = None
@@ -62,7 +63,7 @@ def rollback(
     from provisioner.phases.learn import learn
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.run import Run, mark_interrupted
-    from provisioner.phases.survey import load, load_plan, survey
+    from provisioner.phases.survey import insist_on_sight, load, load_plan, survey
     from provisioner.world.execute import Executor
     from provisioner.world.store import is_ours, locked
 
@@ -72,6 +73,7 @@ def rollback(
     with locked(place.state, "rollback", wait) as store:
         mark_interrupted(store)
         standing = survey(store, place)
+        insist_on_sight(standing, place)
         previous = standing.current.digest if standing.current else None
         digest = _earlier(store.good_releases(), standing.folders, previous, to)
         release = load(place, digest)

@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused, RunFailed
+from provisioner.model.containers import RENEWED_DAYS, CertificateSeen
+from provisioner.model.facts import Unknown
 from provisioner.model.release import MakeCertificate
 from provisioner.world import files
 
@@ -22,7 +24,6 @@ SERVED = "served/server.pem"
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397
 """Apple's systems take no longer ones: https://support.apple.com/102028."""
-RENEWED_DAYS = 30
 BACKDATED = timedelta(hours=1)
 """Clocks of clients go slow."""
 
@@ -61,6 +62,25 @@ def stands(wanted: MakeCertificate, now: datetime | None = None) -> bool:
         and _names(certificate) == set(wanted.names)
         and until < min(certificate.not_valid_after_utc, own[0].not_valid_after_utc)
     )
+
+
+def seen(wanted: MakeCertificate) -> CertificateSeen:
+    """How long what is shown to clients still holds."""
+    texts = [_read(f"{wanted.folder}/{name}") for name in (SERVED, AUTHORITY)]
+    try:
+        ends = [one.not_valid_after_utc for text in texts for one in _certificates(text or b"")]
+    except (ImportError, ValueError):
+        ends = []
+    if None in texts or not ends:
+        return CertificateSeen(wanted, Unknown(f"{wanted.folder}/{SERVED} cannot be read"))
+    return CertificateSeen(wanted, int((min(ends) - datetime.now(UTC)).total_seconds()))
+
+
+def insist_on(wanted: MakeCertificate) -> None:
+    """Refuse an operator's certificate that nobody could be shown, before anything is changed."""
+    if wanted.certificate:
+        chain, key = _given(wanted)
+        _insist(chain, key, wanted)
 
 
 def expires(folder: str) -> datetime | None:

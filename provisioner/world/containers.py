@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
@@ -15,6 +16,8 @@ COMPOSE = "compose.yaml"
 MOST_LINES = 200_000
 """Of a log that is read whole: more are of no use to anybody who looks for what was said at the start."""
 KEPT_LINES = 2000
+TAKEN = re.compile(r"(\S+:\d+)(?:: bind: address already in use| failed: port is already allocated)")
+"""In what the engine says of a container that it cannot start."""
 STATE, PART, SERVICE = "provision.state", "provision.part", "com.docker.compose.service"
 
 
@@ -25,6 +28,19 @@ def rendered(state: str) -> bool:
     except OSError:
         return False
     return any(os.path.exists(f"{state}/releases/{one}/{COMPOSE}") for one in releases)
+
+
+def silence(state: str) -> str:
+    """Why nobody tells which containers of this state run; empty where the container engine answers, or none were made."""
+    from provisioner.world import docker
+
+    if not rendered(state):
+        return ""
+    try:
+        docker.answer(("/_ping",))
+    except (NotThere, CannotAsk) as error:
+        return str(error)
+    return ""
 
 
 def running(state: str) -> tuple[Running, ...]:
@@ -90,6 +106,8 @@ def _state(state: Mapping[str, object]) -> str:
     health = str(_inside(state, "Health").get("Status", ""))
     if word in ("exited", "restarting", "dead") and state.get("OOMKilled"):
         return f"{word}: out of memory"
+    if word in ("created", "exited", "restarting", "dead") and (port := TAKEN.search(str(state.get("Error", "")))):
+        return f"{word}: somebody else took its port, {port[1]}"
     if word in ("exited", "restarting", "dead"):
         return f"{word} with code {state.get('ExitCode')}"
     return f"{word}, {health}" if health in ("unhealthy", "starting") else word

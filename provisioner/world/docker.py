@@ -7,11 +7,14 @@ from provisioner.model.facts import Answers, CannotAsk, NotThere, Unknown
 SECONDS = 3.0
 LARGEST_ANSWER = 8 << 20
 SOCKETS = ("/var/run/docker.sock", "/run/user/{uid}/docker.sock")
+NAMED = "DOCKER_HOST"
+"""Docker's own variable: what its commands talk to is what is asked here."""
+SOCKET = "unix://"
 
 
 def answer(paths: tuple[str, ...], sockets: tuple[str, ...] | None = None) -> Answers:
-    """Each path's JSON body, from the first socket that is there."""
-    places = sockets if sockets is not None else tuple(path.format(uid=os.getuid()) for path in SOCKETS)
+    """Each path's JSON body, from the socket that is named, else the first that is there."""
+    places = sockets if sockets is not None else _sockets()
     place = next((path for path in places if os.path.exists(path)), None)
     if place is None:
         raise NotThere("no Docker socket")
@@ -22,6 +25,13 @@ def answer(paths: tuple[str, ...], sockets: tuple[str, ...] | None = None) -> An
         except (OSError, ValueError) as error:
             raise CannotAsk(f"{place}: {getattr(error, 'strerror', None) or error}") from None
     return answers
+
+
+def _sockets() -> tuple[str, ...]:
+    named = os.environ.get(NAMED, "")
+    if named and not named.startswith(SOCKET):
+        raise CannotAsk(f"{NAMED} is {named}, and only a socket of this machine is asked")
+    return (named.removeprefix(SOCKET),) if named else tuple(path.format(uid=os.getuid()) for path in SOCKETS)
 
 
 def get(place: str, path: str) -> str | Unknown:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # Only who measures, or shows what was measured, needs them.
 
 SCHEMA = 4
 FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots", "live")
+LEAST_BYTES = 256 << 10
+"""Room that SQLite takes beside a database as soon as it is opened: an index of 32 KiB, and a journal."""
 TABLES = """
 CREATE TABLE current (only INTEGER PRIMARY KEY CHECK (only = 1), digest TEXT);
 CREATE TABLE runs (
@@ -306,7 +308,8 @@ def _look_into(folder: str) -> sqlite3.Connection:
     path = os.path.join(folder, "state.db")
     if os.path.exists(path):
         try:
-            database = _open(path, readonly=not os.access(folder, os.W_OK))
+            readonly = not os.access(folder, os.W_OK) or (_is_full(folder) and _is_settled(path))
+            database = _open(path, readonly=readonly)
         except PermissionError as error:
             raise files.explain(error, "reading the state") from error
         if _version(database, folder):
@@ -462,13 +465,26 @@ def _damaged(folder: str, reason: str) -> Refused:
     )
 
 
+def _is_full(folder: str) -> bool:
+    """Whether SQLite finds no room for what it keeps beside a database, even to read it."""
+    room = os.statvfs(folder)
+    return room.f_bavail * room.f_frsize < LEAST_BYTES
+
+
+def _is_settled(path: str) -> bool:
+    """Whether all that was ever written is in the database itself, and nothing beside it."""
+    beside = f"{path}-wal"
+    return not os.path.exists(beside) or os.path.getsize(beside) == 0
+
+
 def _unwritable(path: str, words: str) -> Refused | RunFailed:
     if "readonly" in words or "unable to open" in words:
         return Refused(
             f"{path}: {words}", fix="run as the owner of that folder (sudo), or choose another with --state-dir"
         )
     fix = "run the same command again; if it stays, look at `dmesg` for disk errors"
-    if "full" in words:
+    if "full" in words or _is_full(os.path.dirname(path)):
+        words = "no space is left on its file system"
         fix = "free some space there (`df -h`), then run the same command again"
     return RunFailed(f"{path}: {words}", fix=fix)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from provisioner.world import containers
 from tests.e2e.appliance import PLANNING, Appliance, free_port
+from tests.e2e.door import Door
 
 
 @dataclass
@@ -35,6 +36,11 @@ class Stack(Appliance):
         assert isinstance(described, dict)
         return described
 
+    def address(self, service: str) -> str:
+        """That of its container, in the first of its networks."""
+        networks = self.of(service)["NetworkSettings"]["Networks"].values()
+        return next(str(one["IPAddress"]) for one in networks)
+
     def end(self) -> None:
         label = f"label=provision.state={self.state}"
         left = docker("ps", "-aq", "--filter", label).split()
@@ -44,6 +50,10 @@ class Stack(Appliance):
             "network", "ls", "-q", "--filter", f"label=com.docker.compose.project={self.project}"
         ).split():
             docker("network", "rm", network)
+
+    @property
+    def door(self) -> Door:
+        return Door(f"https://127.0.0.1:{self.published}", f"{self.state}/secrets/tls/authority.pem")
 
     @property
     def project(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e import browser
 from tests.e2e.several import models, tiny
 from tests.e2e.stack import Stack
-from tests.e2e.test_appliance import appliance, door, prometheus
+from tests.e2e.test_appliance import appliance, prometheus
 from tools import images
 
 pytestmark = [
@@ -36,11 +36,11 @@ def test_a_browser_and_prometheus_see_each_model_and_the_page_stays_when_another
 ) -> None:
     alpha, beta, gamma = (tiny(tmp_path, name, place) for place, name in enumerate(("alpha", "beta", "gamma")))
     stack.ok("up", *models(alpha, beta), timeout=600)
-    assert door(stack).ask("/v1/models", stack.key)[0] == 200
+    assert stack.door.ask("/v1/models", stack.key)[0] == 200
     page = stack.of("webui")["Id"]
     password = Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
     with browser.page(trust_any_certificate=True) as shown:
-        browser.sign_in(shown, door(stack).address, "admin@localhost", password)
+        browser.sign_in(shown, stack.door.address, "admin@localhost", password)
         assert set(browser.models(shown)) >= {"alpha", "beta"}
         browser.choose(shown, "alpha")
         assert browser.ask(shown, "Tell me something.", enough=3).text

@@ -33,8 +33,8 @@ def door(stack: Stack) -> Door:
 
 
 def made(stack: Stack) -> dict[str, str]:
-    """The container of each service."""
-    return {name: stack.of(name)["Id"] for name in stack.containers()}
+    """The container of each service; of the door, which only this host asks through, a new one is made for other models."""
+    return {name: stack.of(name)["Id"] for name in stack.containers() if name != "door"}
 
 
 def ask(stack: Stack, model: str) -> tuple[int, Any]:

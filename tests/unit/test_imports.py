@@ -97,7 +97,7 @@ CASES = [
     (("history",), STATE, 45),
     (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN, 110),
     (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | TEMPLATES, 110),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN | COMPOSED, 123),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN | COMPOSED, 126),
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from provisioner.checks.drift._nvidia import has_docker
-from provisioner.model.facts import ContainerEngine, Filesystem, Unknown
+from provisioner.model.facts import ContainerEngine, Unknown
 from provisioner.model.mounts import holding
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
@@ -27,7 +27,7 @@ def run(view: View) -> Iterator[Finding]:
             uses.setdefault(disk.mount, []).append(use)
     for disk in view.facts.filesystems:
         if disk.mount in uses:
-            yield from _room(disk, " and ".join(uses.pop(disk.mount)))
+            yield from room(disk.mount, disk.free_bytes, disk.total_bytes, " and ".join(uses.pop(disk.mount)))
 
 
 def _places(view: View) -> Iterator[tuple[str, str]]:
@@ -38,14 +38,12 @@ def _places(view: View) -> Iterator[tuple[str, str]]:
         yield "Docker", (engine.root if isinstance(engine, ContainerEngine) else None) or DOCKER
 
 
-def _room(disk: Filesystem, use: str) -> Iterator[Finding]:
-    told = f"{disk.mount} ({use}) has {disk.free_bytes / (1 << 30):,.1f} GiB of {disk.total_bytes / (1 << 30):,.1f} GiB left"
-    fix = (
-        f"`du -xh --max-depth=2 {disk.mount} | sort -h | tail`; `docker system prune` removes images that nothing uses"
-    )
-    if disk.free_bytes < FULL_BYTES:
+def room(mount: str, free_bytes: int, total_bytes: int, use: str) -> Iterator[Finding]:
+    told = f"{mount} ({use}) has {free_bytes / (1 << 30):,.1f} GiB of {total_bytes / (1 << 30):,.1f} GiB left"
+    fix = f"`du -xh --max-depth=2 {mount} | sort -h | tail`; `docker system prune` removes images that nothing uses"
+    if free_bytes < FULL_BYTES:
         yield Finding(NAME, "error", told, fix=fix)
-    elif disk.free_bytes < LOW_BYTES and disk.free_bytes < disk.total_bytes * LOW_SHARE:
+    elif free_bytes < LOW_BYTES and free_bytes < total_bytes * LOW_SHARE:
         yield Finding(NAME, "warning", told, fix=fix)
 
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from provisioner.catalog import scan
-from provisioner.model.containers import Question
+from provisioner.model.containers import CertificateSeen, MakeCertificate, Question
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Answered, BesideObserved, Completion, Finding, Observed, ServiceObserved
 from provisioner.model.plugins import Check, View
@@ -39,10 +39,10 @@ def found(**changes: object) -> list[Finding]:
     return [finding for name in AFTER for finding in CHECKS[name].run(view)]
 
 
-def test_there_are_eleven() -> None:
+def test_there_are_thirteen() -> None:
     assert AFTER == [
-        "answers", "answers_beside", "containers_run", "context_effective", "health", "key_required", "model_listed", "not_wedged",
-        "on_devices", "process_alive", "wrong_key_refused",
+        "answers", "answers_beside", "certificate_valid", "containers_run", "context_effective", "docker_answers", "health",
+        "key_required", "model_listed", "not_wedged", "on_devices", "process_alive", "wrong_key_refused",
     ]  # fmt: skip
 
 
@@ -141,3 +141,39 @@ def test_an_engine_that_is_down_is_told_by_its_own_rules_and_not_by_its_gateway(
     asked = Question("gateway", "the model", "https://localhost:8443/v1/models/a", behind=SERVICE.model_name)
     seen = Observed((altered(SOUND, {"health": health}),), answers=(Answered(asked, 503, found=False),))
     assert len([*CHECKS["answers_beside"].run(View(PLAN, MACHINE, seen, {}, ""))]) == told
+
+
+def test_while_docker_is_silent_nothing_is_said_of_its_containers() -> None:
+    gone = altered(SOUND, {"pid": None, "process_state": None, "health": SILENT, "completion": SILENT})
+    seen = Observed((gone,), (BesideObserved("webui", "not there"),), silence="connection refused")
+    view = View(PLAN, MACHINE, seen, {}, PLACE.state)
+    told = {finding.id for name in AFTER for finding in CHECKS[name].run(view)}
+    assert told == {"docker-answers"}
+
+
+OWN = MakeCertificate("/s/tls", ("localhost",))
+THEIRS = MakeCertificate("/s/tls", ("localhost",), "/etc/ssl/llm.pem", "/etc/ssl/llm.key")
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("left", "wanted", "level", "says", "fix"),
+    [
+        (-3 * 3600, OWN, "error", "expired 3 hours ago", "provision up"),
+        (0, THEIRS, "error", "expired 0 minutes ago", "renew /etc/ssl/llm.pem"),
+        (12 * DAY + 5, THEIRS, "warning", "(/etc/ssl/llm.pem) expires in 12 days", "renew /etc/ssl/llm.pem"),
+        (12 * DAY, OWN, "warning", "expires in 12 days", "provision up"),
+        (31 * DAY, OWN, None, "", ""),
+        (Unknown("cannot be read"), OWN, None, "", ""),
+    ],
+)
+def test_a_certificate_is_spoken_of_a_month_before_its_end(
+    left: int | Unknown, wanted: MakeCertificate, level: str | None, says: str, fix: str
+) -> None:
+    view = View(PLAN, MACHINE, Observed((SOUND,)), {}, "", certificates=(CertificateSeen(wanted, left),))
+    found = list(CHECKS["certificate_valid"].run(view))
+    assert [one.level for one in found] == ([level] if level else [])
+    for one in found:
+        assert one.id == "certificate"
+        assert says in one.message
+        assert fix in one.fix

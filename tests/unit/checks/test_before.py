@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from provisioner.catalog import scan
+from provisioner.model.containers import Container, Published
 from provisioner.model.facts import Accelerator, ContainerEngine, Filesystem, HostFacts, PciDevice, Unknown
 from provisioner.model.plan import Finding, WeightFile
 from provisioner.model.plugins import Check, ServiceManager, View
@@ -110,6 +111,18 @@ def test_a_taken_port_names_its_owner() -> None:
     (found,) = findings("ports_free", view(sound(), taken={8000: "nginx (process 812)"}))
     assert found.message == "port 8000 is taken by nginx (process 812)"
     assert findings("ports_free", view(sound(), taken={8080: "nginx"})) == []
+
+
+def test_so_does_one_of_what_stands_beside_the_engines() -> None:
+    door = Container("gateway", "gateway", "nginx", published=(Published("127.0.0.1", 8443, 8443),))
+    other = Container("prometheus", "prometheus", "p", published=(Published("127.0.0.1", 8443, 9090),))
+    seen = view(sound(), taken={8443: "nginx (process 812)"})
+    (found,) = findings("ports_free", replace(seen, plan=replace(seen.plan, beside=(door,))))
+    assert (found.message, "--listen" in found.fix) == ("port 8443 is taken by nginx (process 812)", True)
+    both = findings("ports_free", replace(seen, ports_taken={}, plan=replace(seen.plan, beside=(door, other))))
+    assert [one.message for one in both] == ["2 services want port 8443: gateway, prometheus"]
+    led = replace(door, published=(Published("127.0.0.1", seen.plan.services[0].port, 9200, "llm"),))
+    assert findings("ports_free", replace(seen, ports_taken={}, plan=replace(seen.plan, beside=(led,)))) == []
 
 
 def test_a_low_limit_of_open_files() -> None:

@@ -60,6 +60,15 @@ def test_only_the_owner_reads_the_keys_and_the_gateway_never_sees_the_authoritys
     assert "PRIVATE" not in (tmp_path / "authority.pem").read_text()
 
 
+def test_how_long_it_holds_is_seen(tmp_path: Path) -> None:
+    wanted = MakeCertificate(str(tmp_path / "tls"), ("localhost",))
+    assert isinstance(certificates.seen(wanted).left_seconds, Unknown)
+    certificates.make(wanted)
+    left = certificates.seen(wanted).left_seconds
+    assert isinstance(left, int)
+    assert 396 * 86400 < left <= 397 * 86400
+
+
 def test_what_stands_stays(tmp_path: Path) -> None:
     certificates.make(wanted(tmp_path))
     before = (tmp_path / "served/server.pem").read_bytes()
