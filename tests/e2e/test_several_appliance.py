@@ -1,19 +1,19 @@
-"""The whole appliance with several models: a browser is offered them all, Prometheus has them all, and another one joins them."""
+"""The whole appliance with several models: the chat page offers them all, Prometheus has them all, and another one joins them."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import browser
-from tests.e2e.several import models, tiny
+from tests.e2e.several import models, question, tiny
 from tests.e2e.stack import Stack
 from tests.e2e.test_appliance import appliance, prometheus
 from tools import images
 
 pytestmark = [
-    pytest.mark.needs("compose", "gateway", "openwebui", "prometheus", "browser", "llamacpp"),
+    pytest.mark.needs("compose", "gateway", "openwebui", "prometheus", "llamacpp"),
     pytest.mark.timeout(900),
     pytest.mark.slow,
 ]
@@ -31,28 +31,34 @@ def scraped(stack: Stack) -> set[str]:
     return {one["metric"]["model"] for one in prometheus(stack, 'up{job="engine"} == 1')}
 
 
-def test_a_browser_and_prometheus_see_each_model_and_the_page_stays_when_another_comes(
+def test_chat_page_and_prometheus_have_each_model_and_the_page_stays_when_another_comes(
     stack: Stack, tmp_path: Path
 ) -> None:
     alpha, beta, gamma = (tiny(tmp_path, name, place) for place, name in enumerate(("alpha", "beta", "gamma")))
     stack.ok("up", *models(alpha, beta), timeout=600)
     assert stack.door.ask("/v1/models", stack.key)[0] == 200
-    page = stack.of("webui")["Id"]
-    password = Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
-    with browser.page(trust_any_certificate=True) as shown:
-        browser.sign_in(shown, stack.door.address, "admin@localhost", password)
-        assert set(browser.models(shown)) >= {"alpha", "beta"}
-        browser.choose(shown, "alpha")
-        assert browser.ask(shown, "Tell me something.", enough=3).text
-        until(lambda: scraped(stack), {"alpha", "beta"})
+    page, person = stack.of("webui")["Id"], signed_in(stack)
+    assert offered(stack, person) == {"alpha", "beta"}
+    status, body = stack.door.ask("/api/chat/completions", person, question("beta"))
+    assert (status, json.loads(body)["model"]) == (200, "beta"), body
+    until(lambda: scraped(stack), {"alpha", "beta"})
 
-        stack.ok("up", *models(alpha, beta, gamma), timeout=600)
-        assert stack.of("webui")["Id"] == page
-        shown.reload()
-        shown.wait_for_selector("#chat-input")
-        assert set(browser.models(shown)) >= {"alpha", "beta", "gamma"}
+    stack.ok("up", *models(alpha, beta, gamma), timeout=600)
+    assert stack.of("webui")["Id"] == page
+    assert offered(stack, person) == {"alpha", "beta", "gamma"}
     until(lambda: scraped(stack), {"alpha", "beta", "gamma"})
     assert stack.json("up", *models(alpha, beta, gamma), timeout=300)["changed"] is False
+
+
+def signed_in(stack: Stack) -> str:
+    password = Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
+    body = stack.door.ask("/api/v1/auths/signin", body={"email": "admin@localhost", "password": password})[1]
+    return str(json.loads(body)["token"])
+
+
+def offered(stack: Stack, person: str) -> set[str]:
+    """The models that the chat page lists for somebody who has signed in."""
+    return {one["id"] for one in json.loads(stack.door.ask("/api/models", person)[1])["data"]}
 
 
 def until(look: Callable[[], set[str]], wanted: set[str], seconds: float = 90) -> None:
