@@ -35,7 +35,7 @@ COMMAND = Command(
         Example("provision up --profile demo", "a tiny model made on the spot: no GPU, no network"),
         Example("provision up --profile standard", "the same as `provision --profile standard`"),
         Example(
-            "sudo provision up --profile standard --target docker --prepare",
+            "provision up --profile standard --target docker --prepare",
             "a bare server, Docker and driver included",
         ),
         Example("provision up --model ./qwen3-8b-q4_k_m.gguf --context 16k", "weights that are at hand"),
