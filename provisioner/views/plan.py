@@ -10,7 +10,7 @@ from provisioner.views.machine import machine_lines
 REJECTED_SHOWN = 2
 """How many rejected options a plan shows unless all are asked for; the best come first."""
 
-NOT_STARTED = ("planned-only", "unpublished")
+NOT_STARTED = ("planned-only", "unpublished", "image")
 """Findings of plans that `up` does not execute: where there are no actions, something else is left to do."""
 
 PARTS = (("W", "weights"), ("K", "kv cache"), ("A", "activations"), ("O", "overhead"))

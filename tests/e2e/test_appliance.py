@@ -5,6 +5,7 @@ One test for each engine; what they ask is the same.
 
 import json
 import os
+import signal
 import socket
 import time
 import urllib.request
@@ -18,7 +19,7 @@ from provisioner.services.gateway import ROUTES
 from tests.bed import engine
 from tests.e2e import browser
 from tests.e2e.scan import METHODS, opened
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, docker
 from tools import images, pyimages
 
 pytestmark = [
@@ -55,8 +56,11 @@ def prometheus(stack: Stack, query: str) -> list[Any]:
     return found
 
 
-def whole_journey(stack: Stack, metric: str = "", pieces: int = 2) -> None:
-    """From nothing to a browser's answer, and back to nothing; `metric` is one that the engine tells, if it tells any."""
+def whole_journey(stack: Stack, metric: str = "", pieces: int = 2, rank: str = "") -> None:
+    """From nothing to a browser's answer, and back to nothing.
+
+    `metric` is one that the engine tells, if it tells any; `rank` a process of it that is stopped before the end.
+    """
     first = stack.json("up", timeout=600)
     assert first["changed"] is True
     (service,) = stack.json("status")["services"]
@@ -92,6 +96,8 @@ def whole_journey(stack: Stack, metric: str = "", pieces: int = 2) -> None:
     assert only_declared_ports(stack)
     nobody_else_gets_in(stack, service["model"])
 
+    if rank:
+        one_rank_stops(stack, rank)
     stack.ok("down")
     assert stack.containers() == {}
     assert os.path.exists(f"{stack.state}/data/openwebui/webui.db"), "what people wrote outlives the services"
@@ -121,6 +127,18 @@ def nobody_else_gets_in(stack: Stack, model: str) -> None:
     with socket.socket() as direct:
         direct.settimeout(1)
         assert direct.connect_ex((stack.address("llm"), stack.port)), "whoever knows its address reaches the engine"
+
+
+def one_rank_stops(stack: Stack, rank: str) -> None:
+    """The server says that it is well, and computes nothing any more."""
+    running = docker("top", stack.of("llm")["Id"], "-eo", "pid,args").splitlines()
+    (pid,) = (int(line.split()[0]) for line in running if rank in line)
+    os.kill(pid, signal.SIGSTOP)
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.port}/health", timeout=10) as answer:
+        assert answer.status == 200
+    (told,) = (one for one in stack.json("check", code=1)["findings"] if one["id"] == "not-wedged")
+    assert "it says that it is well, and no token came in time" in told["message"]
+    assert told["fix"].startswith("provision up")
 
 
 def only_declared_ports(stack: Stack) -> bool:
@@ -166,12 +184,13 @@ def test_vllm(tmp_path: Path, brought_up: list[Stack], checkpoint: str, ranks: i
         "image": pyimages.image(pyimages.VLLM),
         "engine.tensor-parallel-size": str(ranks),
         "engine.enforce-eager": "true",
+        "first_token_seconds": "30",
     }
     stack = appliance(
         tmp_path, *words, *(word for key, value in settings.items() for word in ("--set", f"{key}={value}"))
     )
     brought_up.append(stack)
-    whole_journey(stack, "vllm:cache_config_info")
+    whole_journey(stack, "vllm:cache_config_info", rank="VLLM::Worker_TP1" if ranks > 1 else "")
 
 
 @pytest.mark.needs("ollama")

@@ -27,6 +27,14 @@ def plans(machine: str) -> Iterator[tuple[str, Plan]]:
     hardware, settings = MACHINES[machine]
     for profile in CATALOG.profiles:
         wanted = Spec(profile=profile, target="docker", settings=settings)
-        yield profile, plan(hardware, wanted)
+        yield profile, _startable(hardware, wanted)
         if machine == "cpu":
-            yield f"{profile} on vllm", plan(hardware, replace(wanted, engine="vllm"))
+            yield f"{profile} on vllm", _startable(hardware, replace(wanted, engine="vllm"))
+
+
+def _startable(hardware: str, wanted: Spec) -> Plan:
+    """Where nobody publishes an image of the engine, as after the operator named one."""
+    made = plan(hardware, wanted)
+    if all(service.image for service in made.services):
+        return made
+    return plan(hardware, replace(wanted, settings={**wanted.settings, "image": "maker/engine:v1"}))
