@@ -24,6 +24,7 @@ from provisioner.model.spec import Spec
 from provisioner.services import gateway
 from provisioner.world import tinymodel
 from tests.bed import gateway as bed
+from tests.ports import free_port
 from tests.unit.planning.samples import machine, plan
 
 STREAMS = 200
@@ -99,7 +100,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="provision-gateway-") as folder:
         model = f"{folder}/tiny.gguf"
         tinymodel.write(model)
-        service = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0], port=bed.free_port())
+        service = replace(plan(machine("2 cores, 16 GiB"), Spec("demo")).services[0], port=free_port())
         wanted = bed.stack(Path(folder) / "state", (service,))
         address = bed.bridge()
         with (

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from provisioner.services import gateway
 from provisioner.targets import docker
 from provisioner.world import certificates
 from provisioner.world.store import locked
+from tests.ports import free_port
 from tests.unit.planning.samples import machine, plan
 from tools import images
 
@@ -36,12 +36,6 @@ STACK_KEY = "the-key-of-the-stack"
 def image() -> str:
     """The nginx of the test bed, by the name that the container engine knows."""
     return images.image("nginx")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def bridge() -> str:

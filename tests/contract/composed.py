@@ -1,7 +1,6 @@
 """Services of a stack in real containers, as the target renders them, with a real engine beside them."""
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -21,12 +20,6 @@ from tools import images
 KEY = "the-key-of-this-stack"
 MODEL = "tiny"
 ENGINE_PORT = 8000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def stack(folder: Path, wanted: frozenset[str], images: Mapping[str, str], settings: Mapping[str, str]) -> Stack:

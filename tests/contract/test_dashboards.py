@@ -18,6 +18,7 @@ from provisioner.model.record import replace
 from provisioner.services import exporters, grafana, prometheus
 from provisioner.services._gpu_metrics import GPUS
 from tests.contract import composed
+from tests.ports import free_port
 from tools import images
 
 pytestmark = [pytest.mark.needs("prometheus", "llamacpp", "compose"), pytest.mark.slow, pytest.mark.timeout(600)]
@@ -58,7 +59,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
         tmp_path_factory.mktemp("monitoring"),
         WANTED,
         {"prometheus": images.image("prometheus"), exporters.HOST: images.image("node-exporter")},
-        {"prometheus.port": str(composed.free_port())},
+        {"prometheus.port": str(free_port())},
     )
     (real,) = made.engines
     grant = Grant("nvidia", cdi=("nvidia.com/gpu=all",))

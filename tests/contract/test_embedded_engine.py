@@ -19,20 +19,13 @@ from provisioner.model.release import Running
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
 from provisioner.world import probe, tinymodel
+from tests.ports import free_port
 from tests.unit.planning.samples import machine, plan
 
 pytestmark = [pytest.mark.needs("embedded")]
 
 # The parent plays the keeper: it has the engine for a child, and its number is what `observe` is given.
 KEEPER = 'log=$1; shift; "$@" 2>"$log" & trap "kill -TERM $!; wait; exit" TERM; wait'
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from provisioner.services import _gateway_keys as book
 from provisioner.services.gateway import ROUTES
 from provisioner.world import files, tinymodel
 from tests.bed.door import GONE, Bed, begin, container, in_its_place, rest
-from tests.bed.gateway import STACK_KEY, Answer, chat, engine, free_port, running, stack, wait_until
+from tests.bed.gateway import STACK_KEY, Answer, chat, engine, running, stack, wait_until
+from tests.ports import free_port
 from tests.program import run
 from tests.unit.planning.samples import machine, plan
 

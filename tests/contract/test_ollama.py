@@ -16,6 +16,7 @@ from provisioner.phases.observe import observe_engines
 from provisioner.targets import docker
 from provisioner.world import tinymodel
 from tests.contract import composed
+from tests.ports import free_port
 from tests.unit.planning.samples import plan
 from tools import images
 
@@ -33,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
     path = Path(stack.place.state, "models", WEIGHTS)
     path.parent.mkdir(parents=True)
     tinymodel.write(str(path))
-    service = moved(planned, path, composed.free_port(), stack.place)
+    service = moved(planned, path, free_port(), stack.place)
     container = replace(
         docker.container_of(service), mounts=(Mount(str(path.parent), str(path.parent)),), user="1000:1000"
     )

@@ -15,6 +15,7 @@ from provisioner.model.containers import Published
 from provisioner.model.record import replace
 from provisioner.services import openwebui
 from tests.contract import composed
+from tests.ports import free_port
 from tests.e2e import browser
 from tools import pyimages
 
@@ -59,7 +60,7 @@ class Page:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """Published on a port of this host for the browser; in a stack only the gateway reaches it."""
-    folder, port = tmp_path_factory.mktemp("webui"), composed.free_port()
+    folder, port = tmp_path_factory.mktemp("webui"), free_port()
     address = f"http://localhost:{port}"
     stack = composed.stack(
         folder, frozenset({"openwebui"}), {"webui": pyimages.image(pyimages.OPEN_WEBUI)}, {"openwebui.url": address}

@@ -2,22 +2,16 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.world import processes
+from tests.ports import free_port
 
 PLANNING = ("up", "upgrade", "plan", "render")
 """The verbs that are told what is wanted."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

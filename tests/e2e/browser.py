@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Error, Page, sync_playwright
 from playwright.sync_api import TimeoutError as NotSeen
 
 CHROMIUM = "/usr/bin/chromium"
@@ -13,6 +13,8 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage",
 )  # fmt: skip
+
+TRIES, TRY_SECONDS = 6, 45
 
 ANSWER = ".chat-assistant"
 """The answer's own text; what stands around it (name, time, buttons) is not in it."""
@@ -49,16 +51,21 @@ def page(trust_any_certificate: bool = False, patience: float = 120) -> Iterator
 
 
 def sign_in(shown: Page, address: str, email: str, password: str) -> None:
-    shown.goto(f"{address}/auth")
-    shown.fill("input[type=email]", email)
-    shown.fill("input[type=password]", password)
-    shown.keyboard.press("Enter")
-    broken = shown.get_by_text("500: Internal Error")
-    shown.locator("#chat-input").or_(broken).first.wait_for()
-    if broken.count():  # What its page loads came too late, on a machine that is busy; it is signed in all the same.
-        shown.goto(address)
-        shown.wait_for_selector("#chat-input")
-    _close_news(shown)
+    """Again, where it was cut off: containers that come and go beside it change the network below a browser, which then gives up
+    what it is loading.
+    """
+    for _ in range(TRIES):
+        with suppress(Error):
+            shown.goto(f"{address}/")
+            shown.locator("#chat-input, input[type=email]").first.wait_for(timeout=TRY_SECONDS * 1000)
+            if shown.locator("input[type=email]").count():
+                shown.fill("input[type=email]", email)
+                shown.fill("input[type=password]", password)
+                shown.keyboard.press("Enter")
+            shown.wait_for_selector("#chat-input", timeout=TRY_SECONDS * 1000)
+            _close_news(shown)
+            return
+    raise AssertionError(f"nobody could sign in at {address}: {shown.locator('body').inner_text()!r}")
 
 
 def _close_news(shown: Page) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.world import containers
-from tests.e2e.appliance import PLANNING, Appliance, free_port
+from tests.e2e.appliance import PLANNING, Appliance
+from tests.ports import free_port
 from tests.e2e.door import Door
 
 

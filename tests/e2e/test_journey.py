@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from provisioner.world import processes, tinymodel
-from tests.e2e.appliance import Appliance, free_port
+from tests.e2e.appliance import Appliance
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.needs("embedded")]
 

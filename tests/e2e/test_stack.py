@@ -128,23 +128,29 @@ def test_from_containers_to_processes_and_back(stack: Stack) -> None:
 
 
 def test_an_engine_that_wants_more_memory_than_it_may_have_is_told_so(stack: Stack) -> None:
-    stack.ok("up")
-    docker("update", "--restart=no", stack.of("llm")["Id"])
-    # Somebody beside it in the same container takes what there is, and the kernel chooses the engine.
-    Path(f"/proc/{child_of(engine_of(stack))}/oom_score_adj").write_text("1000")
-    greedy = ["docker", "exec", stack.of("llm")["Id"], "sh", "-c", "all=$(yes | head -c 3000000000)"]
-    beside = subprocess.Popen(greedy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while "out of memory" not in stack.containers()["llm"]:
-        stack.run("check")
-        assert time.monotonic() < deadline, stack.containers()
-    beside.kill()
-    beside.wait()
+    # Docker hears of the kernel's choice beside the container's end, and forgets it where the end comes first: then once more.
+    told = next((told for _ in range(3) if "out of memory" in (told := ended_for_memory(stack))), "")
+    assert told, stack.containers()
     findings = stack.json("check", code=1)["findings"]
     (ended,) = (one for one in findings if one["id"] == "process-alive")
     assert "out-of-memory" in ended["message"]
     assert "memory_max_bytes" in ended["fix"]
     stack.ok("up")
+
+
+def ended_for_memory(stack: Stack) -> str:
+    """How the engine's container is after somebody beside it took what there is, and the kernel chose the engine."""
+    stack.ok("up")
+    docker("update", "--restart=no", stack.of("llm")["Id"])
+    Path(f"/proc/{child_of(engine_of(stack))}/oom_score_adj").write_text("1000")
+    greedy = ["docker", "exec", stack.of("llm")["Id"], "sh", "-c", "all=$(yes | head -c 3000000000)"]
+    deadline = time.monotonic() + 60
+    with subprocess.Popen(greedy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as beside:
+        while stack.containers()["llm"].startswith("running"):
+            assert time.monotonic() < deadline, stack.containers()
+            time.sleep(0.2)
+        beside.kill()
+    return stack.containers()["llm"]
 
 
 def test_a_port_that_somebody_else_took_is_named_and_nothing_is_changed(stack: Stack) -> None:

@@ -4,13 +4,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
 from dataclasses import dataclass, field
 
 from provisioner.world import processes
+from tests.ports import free_port
 from tests.sweep.strace import program
 
 
@@ -20,12 +20,6 @@ def _copy(state: str, other: str) -> None:
     for name in os.listdir(state):
         how = "-al" if name in ("blobs", "models") else "-a"
         subprocess.run(["cp", how, f"{state}/{name}", f"{other}/{name}"], check=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
