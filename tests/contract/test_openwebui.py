@@ -15,8 +15,8 @@ from provisioner.model.containers import Published
 from provisioner.model.record import replace
 from provisioner.services import openwebui
 from tests.contract import composed
-from tests.ports import free_port
 from tests.e2e import browser
+from tests.ports import free_port
 from tools import pyimages
 
 pytestmark = [

@@ -7,8 +7,8 @@ from typing import Any
 
 from provisioner.world import containers
 from tests.e2e.appliance import PLANNING, Appliance
-from tests.ports import free_port
 from tests.e2e.door import Door
+from tests.ports import free_port
 
 
 @dataclass

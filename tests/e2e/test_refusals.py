@@ -18,9 +18,9 @@ import pytest
 from provisioner.model.release import Running
 from provisioner.world import processes, tinymodel
 from tests.e2e.appliance import Appliance
-from tests.ports import free_port
 from tests.e2e.conftest import Installation
 from tests.hub import Faults, Hub, serving
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.needs("embedded")]
 
