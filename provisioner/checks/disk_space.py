@@ -23,13 +23,14 @@ def run(view: View) -> Iterator[Finding]:
         file.size_bytes for file in view.plan.weights if _takes_space(file, home, view.facts.filesystems, view.state)
     )
     needed = missing + RUNTIME_BYTES
-    if home.free_bytes < needed:
+    lacking = needed - home.free_bytes - view.spare_bytes
+    if lacking > 0:
         yield Finding(
             NAME,
             "error",
             f"{home.mount} has {_gib(home.free_bytes)} free, and {_gib(needed)} are needed: "
             f"{_gib(missing)} of weights and {_gib(RUNTIME_BYTES)} for the runtime",
-            fix=f"free {_gib(needed - home.free_bytes)} on {home.mount}, or `--state-dir` on a larger file system",
+            fix=f"free {_gib(lacking)} on {home.mount}, or `--state-dir` on a larger file system",
         )
     if home.free_inodes is not None and 0 < home.free_inodes < FEW_INODES:
         yield Finding(

@@ -43,8 +43,10 @@ class WeightFile:
     """`made`: on the spot; a path of this machine; or `hub:<source>/<repository>/<file>`.
 
     `hub:<source>/<repository>/` stands for all files of a repository that nobody has listed yet; `convert:` instead of `hub:`,
-    for what would have to be made of it.
+    for what would have to be made of it; `merged:` and the origin of its first part, for what is made of `parts`.
     """
+    parts: tuple["WeightFile", ...] = ()
+    """What it has to be merged of, in their order; empty where it is at hand, or comes as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +234,9 @@ class Plan:
 
     @property
     def weights(self) -> tuple[WeightFile, ...]:
-        """Every file of weights, each once: models may share one."""
-        return tuple(dict.fromkeys(file for one in self.chosen for file in one.files))
+        """Every file of weights, each once, parts before what is merged of them: models may share one."""
+        files = (file for one in self.chosen for file in one.files)
+        return tuple(dict.fromkeys(one for file in files for one in (*file.parts, file)))
 
     def model_of(self, service: Service) -> ModelChoice | None:
         """The model that a service serves."""

@@ -267,6 +267,8 @@ class View:
     """None but for the checks of stage `drift`."""
     certificates: tuple[CertificateSeen, ...] = ()
     """Of what is in force; empty before anything is."""
+    spare_bytes: int = 0
+    """On the disk, in half-made files of a run that was cut off: the next one goes on from them, or removes them first."""
 
 
 @dataclass(frozen=True, slots=True)

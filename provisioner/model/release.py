@@ -85,6 +85,19 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeParts:
+    """Make one file of the parts of a GGUF, for an engine that loads no parts; they are in the store by then."""
+
+    file: WeightFile
+    blob: str
+
+    def __str__(self) -> str:
+        first = self.file.parts[0]
+        source = first.origin if first.origin.endswith(f"/{first.name}") and first.origin[0] == "/" else first.name
+        return f"llama-gguf-split --merge {shlex.quote(source)} {shlex.quote(self.blob)}"
+
+
+@dataclass(frozen=True, slots=True)
 class LinkFile:
     """Give a weight of the store the name and the folder that the engine wants; never a copy."""
 
@@ -249,6 +262,7 @@ Action = (
     | MakeModel
     | TakeFile
     | Download
+    | MergeParts
     | LinkFile
     | WriteRelease
     | StopProcess

@@ -1,6 +1,6 @@
 """What weights are at hand: in the store, under the folder that the operator named, and what the hub offers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Unknown
@@ -172,6 +172,15 @@ class Shelf:
     """The hub or mirror that the operator prefers."""
     adapters: tuple[Adapter, ...] = ()
     """Those that the operator named."""
+    merged: Mapping[str, str] = field(default_factory=dict)
+    """By `key_of_parts`, the hash of what was merged of them; those that are in the store."""
 
     def holds(self, sha256: str | None) -> bool:
         return sha256 is not None and self.stored is not None and sha256 in self.stored
+
+
+def key_of_parts(hashes: Sequence[str]) -> str:
+    """What the parts of a model are known by together, before anybody knows the hash of the whole."""
+    from hashlib import sha256  # Few models come in parts.
+
+    return sha256("\n".join(hashes).encode()).hexdigest()

@@ -6,7 +6,7 @@ from provisioner.errors import RunFailed
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Release, TakeFile
+from provisioner.model.release import Action, Release, RemoveTree, TakeFile
 from provisioner.model.spec import Spec
 from provisioner.phases.prepare import Ground, insist, look
 
@@ -22,6 +22,9 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
     from provisioner.world.bring import name_offers
 
     now = before
+    if now.fetches:
+        # What a run that was killed left half-made takes the room that is needed now.
+        run.do(tuple(RemoveTree(path) for path in now.standing.leftovers))
     for _ in range(ROUNDS):
         if not now.fetches and now.release:
             _remember_names(now.plan, store)

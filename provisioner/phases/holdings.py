@@ -9,12 +9,10 @@ from provisioner.model.holdings import HeldFile, HeldModel, Holdings
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.model.record import dataclass
-from provisioner.phases.survey import PARTS, kept_releases, load_plan
+from provisioner.phases.survey import BLOCK, PARTS, kept_releases, load_plan
 from provisioner.weights.hubs import is_sha256
 from provisioner.world.store import Store
 
-BLOCK = 512
-"""`st_blocks` counts in these, whatever the file system's own are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Ground:
 
 def look(spec: Spec, store: "Store", place: Place) -> Ground:
     """This machine as it is now. Nothing is changed, and no network is asked, but for a model that only a hub knows."""
-    from provisioner.phases.survey import survey, with_hub
+    from provisioner.phases.survey import half_made_bytes, survey, with_hub
     from provisioner.weights.shelf import shelf
     from provisioner.world.units import service_manager
 
@@ -60,7 +60,8 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     standing = _with_images(plan, standing, spec.images)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
-    return ground(checked(plan, facts, taken, place, manager), facts, standing, store.good_releases(), place)
+    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan))
+    return ground(plan, facts, standing, store.good_releases(), place)
 
 
 def beside_engines(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, rendered: bool = True) -> Plan:
@@ -158,10 +159,15 @@ def facts_here() -> HostFacts:
 
 
 def checked(
-    plan: Plan, facts: HostFacts, taken: Mapping[int, str], place: Place, manager: ServiceManager | None = None
+    plan: Plan,
+    facts: HostFacts,
+    taken: Mapping[int, str],
+    place: Place,
+    manager: ServiceManager | None = None,
+    spare_bytes: int = 0,
 ) -> Plan:
     """The plan with what the checks before say of it."""
-    findings = judge("before", View(plan, facts, None, taken, place.state, manager))
+    findings = judge("before", View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes))
     return replace(plan, findings=(*plan.findings, *findings))
 
 

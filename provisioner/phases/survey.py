@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 HALF = ".tmp"
 REPOSITORY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 PARTS_OF_CONTAINERS = "parts.json"
+BLOCK = 512
+"""`st_blocks` counts in these, whatever the file system's own are."""
 PARTS = (".part", ".part.journal")
 """The ends of what a download writes until it is whole."""
 
@@ -271,6 +273,15 @@ def _leftovers(state: str) -> list[str]:
 
 def _parts(state: str) -> tuple[str, ...]:
     return tuple(f"{state}/blobs/sha256/{name}" for name in _names(f"{state}/blobs/sha256") if name.endswith(PARTS))
+
+
+def half_made_bytes(standing: Standing, plan: Plan) -> int:
+    """What files take that the next run goes on from, where it wants them, or that it removes before it begins."""
+    wanted = {file.sha256 for file in plan.weights}
+    parts = (path for path in standing.parts if os.path.basename(path).partition(".")[0] in wanted)
+    found = (os.stat(path) for path in (*parts, *standing.leftovers) if os.path.isfile(path))
+    # A second name of a file that stays gives nothing back.
+    return sum(status.st_blocks * BLOCK for status in found if status.st_nlink == 1)
 
 
 def _weights(place: Place, digest: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ from provisioner.model.release import (
     MakeFolder,
     MakeKey,
     MakeModel,
+    MergeParts,
     PullImage,
     Release,
     RemoveFile,
@@ -46,6 +47,8 @@ def fetches(
 
 def _fetch(file: WeightFile, urls: Mapping[str, str], place: Place) -> Action:
     blob = place.blob(file.sha256 or f"<sha256 of {file.name}>")
+    if file.parts:
+        return MergeParts(file, blob)
     if file.origin == "made":
         return MakeModel(file, blob)
     if file.origin.startswith("hub:"):

@@ -35,8 +35,9 @@ def try_held(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Atte
     if problem or isinstance(subject, str):
         return replace(empty, problem=problem)
     if engine.one_file and len(subject.files) > 1:
-        told = f"{engine.title} loads a GGUF of one file, and {subject.title} is in {len(subject.files)}"
-        return replace(empty, subject=subject, problem=f"{told}; `llama-gguf-split --merge` makes one of them")
+        from provisioner.planning.whole import in_one_file  # Few models come in parts.
+
+        subject = in_one_file(subject, engine.title, scene.shelf)
     if stock.is_path(profile.model):
         longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
         rung = replace(rung, precision=subject.precision, context=longest)

@@ -252,6 +252,7 @@ def _memory(attempt: Attempt) -> MemoryBudget | None:
     host = [budget for budget in attempt.fit.budgets if budget.device == "host"]
     used = sum(budget.budget_bytes - budget.free_bytes for budget in host)
     weights = attempt.subject.weights_bytes
+    weights += sum(part.size_bytes for file in attempt.subject.files for part in file.parts)
     if attempt.served is not None:
         load, pool = attempt.served.load, attempt.served.pool
         return MemoryBudget(attempt.fit.budgets, load.kv_bytes_per_token, pool.tokens, used, weights + RELEASE_BYTES,

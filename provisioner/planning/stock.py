@@ -190,6 +190,18 @@ def _contradiction(entry: ModelEntry, files: tuple[LocalFile, ...]) -> str:
         layers = file.header.layers
         if layers not in (0, entry.architecture.layers):
             return f"{file.path} is not {entry.title}: it has {layers} layers, not {entry.architecture.layers}"
+    return _disorder(files)
+
+
+def _disorder(files: tuple[LocalFile, ...]) -> str:
+    """Which part of a split model is another one than its name says; empty when none is."""
+    for place, file in enumerate(files):
+        header = file.header
+        if isinstance(header, GgufHeader) and (header.shard, header.shards) != (place, len(files)):
+            return (
+                f"{file.path} cannot be used: its header says that it is part {header.shard + 1} of {header.shards}, "
+                f"and it stands in the place of part {place + 1} of {len(files)}"
+            )
     return ""
 
 
@@ -204,6 +216,8 @@ def from_path(path: str, shelf: Shelf) -> Subject | str:
     files = _with_siblings(first, first.header, shelf)
     if len(files) != max(1, first.header.shards):
         return f"{path} is one of {first.header.shards} parts, and {len(files)} of them are there"
+    if problem := _disorder(files):
+        return problem
     return _from_header(first.header, files, shelf)
 
 

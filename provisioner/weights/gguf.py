@@ -130,19 +130,19 @@ class Cursor:
 def read_header(read: Read, size: int) -> GgufHeader:
     """What the file says of itself; ValueError with what is wrong when it is not GGUF, hostile or cut short."""
     cursor = Cursor(read, size)
-    _check_magic(cursor)
+    check_magic(cursor)
     tensors = cursor.count("the number of tensors", MOST_TENSORS)
     keys = cursor.count("the number of keys", MOST_KEYS)
     values: dict[str, Value] = {}
     counts: dict[str, int] = {}
     for _ in range(keys):
-        _read_pair(cursor, values, counts)
-    entries = [_read_tensor(cursor) for _ in range(tensors)]
-    _check_whole(entries, values, cursor.position, size)
+        read_pair(cursor, values, counts)
+    entries = [read_tensor(cursor) for _ in range(tensors)]
+    start_of_data(entries, values, cursor.position, size)
     return _describe(values, counts, entries)
 
 
-def _check_magic(cursor: Cursor) -> None:
+def check_magic(cursor: Cursor) -> None:
     magic = cursor.take(4) if cursor.whole >= 24 else b""
     if magic != b"GGUF":
         raise ValueError(f"it is no GGUF file (it starts with {magic!r})" if magic else "it is no GGUF file: too short")
@@ -153,7 +153,8 @@ def _check_magic(cursor: Cursor) -> None:
         raise ValueError(f"its GGUF version is {version}; versions 2 and 3 can be read")
 
 
-def _read_pair(cursor: Cursor, values: dict[str, Value], counts: dict[str, int]) -> None:
+def read_pair(cursor: Cursor, values: dict[str, Value], counts: dict[str, int]) -> str:
+    """Pass over one key and its value, which is kept unless it is a long array; the key."""
     key = cursor.text("a key")
     kind = int(cursor.number("<I"))
     if kind == TEXT:
@@ -162,6 +163,7 @@ def _read_pair(cursor: Cursor, values: dict[str, Value], counts: dict[str, int])
         _read_array(cursor, key, values, counts)
     else:
         values[key] = cursor.number(_form(kind, key))
+    return key
 
 
 def _form(kind: int, key: str) -> str:
@@ -185,7 +187,7 @@ def _read_array(cursor: Cursor, key: str, values: dict[str, Value], counts: dict
         cursor.skip(items * struct.calcsize(form))
 
 
-def _read_tensor(cursor: Cursor) -> TensorEntry:
+def read_tensor(cursor: Cursor) -> TensorEntry:
     name = cursor.text("a tensor's name")
     dimensions = int(cursor.number("<I"))
     if dimensions > 4:
@@ -201,14 +203,22 @@ def _read_tensor(cursor: Cursor) -> TensorEntry:
     return TensorEntry(name, kind, elements, elements // block * block_bytes, int(cursor.number("<Q")))
 
 
-def _check_whole(entries: list[TensorEntry], values: Mapping[str, Value], end: int, size: int) -> None:
+def alignment_of(values: Mapping[str, Value]) -> int:
+    """Where headers end and tensors begin is a multiple of this."""
     alignment = values.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
         raise ValueError(f"its alignment is {alignment!r}: the file is damaged or hostile")
+    return alignment
+
+
+def start_of_data(entries: list[TensorEntry], values: Mapping[str, Value], end: int, size: int) -> int:
+    """Where the tensors of a file begin whose header ends here; ValueError where they go on beyond its end."""
+    alignment = alignment_of(values)
     data = (end + alignment - 1) // alignment * alignment
     needed = max((data + entry.offset + entry.size for entry in entries), default=0)
     if needed > size:
         raise ValueError(f"the file is cut short: its tensors end at byte {needed}, and it has only {size}")
+    return data
 
 
 def _describe(values: Mapping[str, Value], counts: Mapping[str, int], entries: list[TensorEntry]) -> GgufHeader:

@@ -33,7 +33,13 @@ def shelf(spec: Spec, store: "Store", place: Place) -> Shelf:
     local = [_local(path, store) for path in paths]
     there = stored(store, place)
     return Shelf(
-        _with_whole_counts(local), there, offered(spec, store), folders, spec.source or "", _adapters(spec, store)
+        local=_with_whole_counts(local),
+        stored=there,
+        offered=offered(spec, store),
+        folders=folders,
+        source=spec.source or "",
+        adapters=_adapters(spec, store),
+        merged={parts: whole for parts, whole in store.merged().items() if whole in there},
     )
 
 

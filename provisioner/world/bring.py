@@ -1,4 +1,4 @@
-"""Brings weights into the store: made on the spot, taken from this machine, or downloaded; each verified by its hash."""
+"""Brings weights into the store: made on the spot, taken from this machine, downloaded, or merged; each verified by its hash."""
 
 import hashlib
 import os
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from provisioner.errors import RunFailed
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
-from provisioner.model.release import Download, MakeModel, TakeFile
+from provisioner.model.release import Download, MakeModel, MergeParts, TakeFile
 from provisioner.model.spec import Spec
+from provisioner.model.weights import key_of_parts
 from provisioner.weights import hubs
 from provisioner.world import files
 from provisioner.world.store import Store
@@ -20,7 +21,9 @@ SMALL = 32 << 20
 """Hugging Face keeps files of more than 10 MB with a sha256; all others are smaller than this."""
 
 
-def bring(action: MakeModel | TakeFile | Download, place: Place, store: Store, progress: Progress) -> None:
+def bring(
+    action: MakeModel | TakeFile | Download | MergeParts, place: Place, store: Store, progress: Progress
+) -> None:
     """Do it; what is in the store already is not brought again."""
     folder = os.path.dirname(place.blob(""))
     files.make_folder(folder)
@@ -39,6 +42,8 @@ def bring(action: MakeModel | TakeFile | Download, place: Place, store: Store, p
             from provisioner.world.download import download
 
             sha256 = download(url, file, folder, progress)
+        case MergeParts(file=file):
+            sha256 = _merge(file, place, store, progress)
     store.remember_hash(place.blob(sha256), sha256)
     store.remember_origin(sha256, action.file.origin)
 
@@ -85,6 +90,20 @@ def _take(file: WeightFile, folder: str, store: Store, progress: Progress) -> st
     from provisioner.world import intake
 
     return intake.take(file.origin, folder, file.sha256, _known(file, store), progress)
+
+
+def _merge(file: WeightFile, place: Place, store: Store, progress: Progress) -> str:
+    from provisioner.world import merge
+
+    hashes = tuple(part.sha256 or _known(part, store) or "" for part in file.parts)
+    stored = store.stored()
+    for part, known in zip(file.parts, hashes, strict=True):
+        if known not in stored:
+            raise RunFailed(f"{part.name}: this part is not in the store any more", fix="run the same command again")
+    named = tuple((part.name, place.blob(known)) for part, known in zip(file.parts, hashes, strict=True))
+    sha256 = merge.merge(named, file.name, os.path.dirname(place.blob("")), progress)
+    store.remember_merged(key_of_parts(hashes), sha256)
+    return sha256
 
 
 def name_offers(wanted: tuple[WeightFile, ...], spec: Spec, store: Store) -> None:

@@ -17,6 +17,7 @@ from provisioner.model.release import (
     MakeFolder,
     MakeKey,
     MakeModel,
+    MergeParts,
     PullImage,
     RemoveFile,
     RemoveTree,
@@ -50,7 +51,7 @@ class Executor:
 
     def _do(self, action: Action) -> None:
         match action:
-            case MakeModel() | TakeFile() | Download():
+            case MakeModel() | TakeFile() | Download() | MergeParts():
                 self._bring(action)
             case StopProcess(pid=pid, started=started):
                 processes.stop(pid, started)
@@ -73,7 +74,7 @@ class Executor:
             case _:
                 _change_files(action)
 
-    def _bring(self, action: MakeModel | TakeFile | Download) -> None:
+    def _bring(self, action: MakeModel | TakeFile | Download | MergeParts) -> None:
         from provisioner.world import bring
 
         bring.bring(action, self.place, self.store, self.progress.bytes)

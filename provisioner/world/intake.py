@@ -53,7 +53,7 @@ def _take(source: int, path: str, folder: str, expected: str | None, known: str 
 
 
 def _check(path: str, source: int, before: os.stat_result, sha256: str, expected: str | None) -> None:
-    if _changed(source, before):
+    if changed(source, before):
         raise RunFailed(f"{path}: it was changed while it was read", fix="wait until it is complete, then run again")
     if expected is not None and sha256 != expected:
         raise BadInput(
@@ -62,7 +62,8 @@ def _check(path: str, source: int, before: os.stat_result, sha256: str, expected
         )
 
 
-def _changed(source: int, before: os.stat_result) -> bool:
+def changed(source: int, before: os.stat_result) -> bool:
+    """Whether an open file is another than it was when it was looked at."""
     after = os.fstat(source)
     return (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
@@ -177,7 +178,7 @@ class _Reading:
         try:
             before = os.fstat(source)
             sha256 = digest(source, before.st_size, self._move)
-            return None if _changed(source, before) else (before, sha256)
+            return None if changed(source, before) else (before, sha256)
         except OSError:
             return None
         finally:

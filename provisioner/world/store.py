@@ -20,7 +20,7 @@ from provisioner.world import files
 if TYPE_CHECKING:  # Only who measures, or shows what was measured, needs them.
     from provisioner.model.baseline import Baseline
 
-SCHEMA = 4
+SCHEMA = 5
 FOLDERS = ("releases", "blobs", "models", "secrets", "logs", "data", "snapshots", "live")
 LEAST_BYTES = 256 << 10
 """Room that SQLite takes beside a database as soon as it is opened: an index of 32 KiB, and a journal."""
@@ -53,6 +53,9 @@ CREATE TABLE labels (folder TEXT PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT N
 CREATE TABLE baselines (
     number INTEGER PRIMARY KEY, measured INTEGER NOT NULL, release TEXT NOT NULL, model TEXT NOT NULL,
     engine TEXT NOT NULL, quick INTEGER NOT NULL, speed TEXT NOT NULL);
+""",
+    5: """
+CREATE TABLE merged (parts TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
 """,
 }
 """What each later schema added to the tables above."""
@@ -205,6 +208,13 @@ class Store:
     def remember_origin(self, sha256: str, origin: str) -> None:
         """The first place that it came from; what is in the store comes from there ever after."""
         self._write("INSERT OR IGNORE INTO origins VALUES (?, ?)", sha256, origin)
+
+    def merged(self) -> dict[str, str]:
+        """What was made of the parts of a model: the hash of the whole, by what they are known by together."""
+        return dict(cast(list[tuple[str, str]], self._rows("SELECT * FROM merged"))) if self._version() >= 5 else {}
+
+    def remember_merged(self, parts: str, sha256: str) -> None:
+        self._write("INSERT OR REPLACE INTO merged VALUES (?, ?)", parts, sha256)
 
     def labels(self) -> dict[str, tuple[str, str, str]]:
         """Id, title and precision of the model in each folder of `models/`."""

@@ -14,7 +14,7 @@ from provisioner.model.plugins import Place, Target, Vendor
 from provisioner.model.progress import Silent
 from provisioner.model.release import Activate, LinkFile, Release, Step
 from provisioner.model.spec import Spec
-from provisioner.model.weights import Shelf
+from provisioner.model.weights import LocalFile, Shelf
 from provisioner.phases.gather import gather
 from provisioner.phases.prepare import Ground, beside_engines, ground
 from provisioner.phases.roll_out import roll_out
@@ -23,6 +23,8 @@ from provisioner.planning.plan import make_plan
 from provisioner.planning.shorthand import machine_from_text
 from provisioner.world.machine import RecordedMachine
 from tests.simulation.world import SimulatedWorld
+from tests.splitting import names
+from tests.unit.planning.samples import local as file_of
 
 BOOKS = catalog.load_catalog()
 TARGETS = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
@@ -61,10 +63,13 @@ def facts_of(name: str) -> HostFacts:
     return gather(RecordedMachine(str(MACHINES / name)), vendors)
 
 
-def look(spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | None = None) -> Ground:
+def look(
+    spec: Spec, facts: HostFacts, world: SimulatedWorld, in_force: Plan | None = None, local: tuple[LocalFile, ...] = ()
+) -> Ground:
     """As `prepare.look` does, on a machine in memory: a weight that was taken in is known by its hash from then on."""
     stored = {blob: PLACE.blob(blob) for blob in world.blobs}
-    shelf = Shelf(stored=stored, offered=offers(plan_files(spec, facts), world))
+    merged = {parts: whole for parts, whole in world.merged.items() if whole in stored}
+    shelf = Shelf(local=local, stored=stored, offered=offers(plan_files(spec, facts), world), merged=merged)
     plan = make_plan(spec, facts, BOOKS, shelf, PLACE, in_force)
     return ground(beside_engines(plan, spec, PLACE, facts), facts, world.survey(), (), PLACE)
 
@@ -316,3 +321,36 @@ def test_who_adds_a_model_or_takes_one_away_leaves_the_others_running(target: st
     assert {name: last[name] for name in kept} == {name: after[name] for name in kept}
     assert three.services[1].name not in last
     assert {one.digest for one in world.running.values()} == {world.current}
+
+
+PARTS = [f"/data/{name}" for name in names("mine", 3)]
+
+
+def parts_of(world: SimulatedWorld) -> tuple[LocalFile, ...]:
+    """A model in parts on this machine; the hash of each is known once it was taken in."""
+    files = [file_of(path, 1 << 30, shard=at, shards=3) for at, path in enumerate(PARTS)]
+    known = (world._hash(WeightFile(path.rpartition("/")[2], 1, None, path)) for path in PARTS)
+    named = zip(files, known, strict=True)
+    return tuple(
+        LocalFile(file.path, file.size_bytes, hashed if hashed in world.blobs else None, file.header)
+        for file, hashed in named
+    )
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_a_model_in_parts_is_merged_once_for_an_engine_that_takes_none(cut: int) -> None:
+    """Cut off after any part, the next run goes on; without its parts the whole is enough."""
+    world, facts, spec = SimulatedWorld(PLACE), facts_of("16 cores, 64 GiB"), Spec(model=PARTS[0], engine="ollama")
+    roll_out(look(spec, facts, world, local=parts_of(world)).fetches[:cut], world, Notes(), 1, (), Silent())
+    roll_out(look(spec, facts, world, local=parts_of(world)).fetches, world, Notes(), 2, (), Silent())
+    wanted = look(spec, facts, world, local=parts_of(world))
+    assert wanted.fetches == ()
+    apply(wanted, world)
+    merges = [line for line in world.done if line.startswith("llama-gguf-split --merge ")]
+    assert len(merges) == 1
+    whole = world._hash(WeightFile("mine.gguf", 1, None, ""))
+    assert world.links == {f"{PLACE.state}/models/{whole[:16]}/mine.gguf"}
+    known = parts_of(world)
+    assert look(spec, facts, world, local=known).actions == ()
+    world.blobs = {whole}
+    assert look(spec, facts, world, local=known).actions == (), "nobody asks for the parts again"

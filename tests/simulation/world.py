@@ -16,6 +16,7 @@ from provisioner.model.release import (
     MakeFolder,
     MakeKey,
     MakeModel,
+    MergeParts,
     PullImage,
     Release,
     RemoveFile,
@@ -29,6 +30,7 @@ from provisioner.model.release import (
     WriteFile,
     WriteRelease,
 )
+from provisioner.model.weights import key_of_parts
 from provisioner.targets import process
 from provisioner.targets.docker import parts_of
 
@@ -48,6 +50,7 @@ class SimulatedWorld:
         self.releases: dict[str, Release] = {}
         self.running: dict[int, Running] = {}
         self.blobs: set[str] = set()
+        self.merged: dict[str, str] = {}
         self.keys: set[str] = set()
         self.links: set[str] = set()
         self.units: dict[str, str] = {}
@@ -108,6 +111,8 @@ class SimulatedWorld:
                 raise FileNotFoundError(f"{file.origin}: nobody has listed its files")
             case MakeModel(file) | TakeFile(file) | Download(file):
                 self.blobs.add(self._hash(file))
+            case MergeParts(file):
+                self._merge(file)
             case LinkFile(blob, path):
                 if blob.rsplit("/", 1)[1] not in self.blobs:
                     raise FileNotFoundError(blob)
@@ -138,6 +143,13 @@ class SimulatedWorld:
     @staticmethod
     def _hash(file: WeightFile) -> str:
         return file.sha256 or f"{abs(hash(file.name)):064x}"[:64]
+
+    def _merge(self, file: WeightFile) -> None:
+        hashes = [self._hash(part) for part in file.parts]
+        if not self.blobs.issuperset(hashes):
+            raise FileNotFoundError(f"{file.name}: a part of it is not here")
+        self.blobs.add(self._hash(file))
+        self.merged[key_of_parts(hashes)] = self._hash(file)
 
     def _start(self, service: str, digest: str, target: str, part: str = "") -> None:
         if digest not in self.releases:

@@ -89,6 +89,17 @@ def test_weights_on_the_same_file_system_take_no_space() -> None:
     assert findings("disk_space", view(apart, LITE, stored)) == []
 
 
+def test_parts_and_what_is_merged_of_them_both_take_space() -> None:
+    parts = tuple(WeightFile(f"m-0000{number}-of-00002.gguf", GIB, None, f"hub:h/a/b/{number}") for number in (1, 2))
+    seen = view(replace(sound(), filesystems=(disk(4 * GIB),)))
+    assert seen.plan.model is not None
+    whole = WeightFile("m.gguf", 2 * GIB, None, "merged:x", parts)
+    seen = replace(seen, plan=replace(seen.plan, model=replace(seen.plan.model, files=(whole,))))
+    (found,) = findings("disk_space", seen)
+    assert "4.0 GiB of weights" in found.message
+    assert findings("disk_space", replace(seen, spare_bytes=GIB)) == [], "half-made files give theirs back"
+
+
 def test_few_inodes_are_a_warning() -> None:
     facts = replace(sound(), filesystems=(disk(50 * GIB, free_inodes=12),))
     assert [one.level for one in findings("disk_space", view(facts))] == ["warning"]

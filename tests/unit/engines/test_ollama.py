@@ -5,12 +5,12 @@ import pytest
 from provisioner.catalog import find
 from provisioner.engines.ollama import ENGINE, STORE
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Observed, Plan, ServiceObserved
+from provisioner.model.plan import Observed, Plan, ServiceObserved, WeightFile
 from provisioner.model.plugins import Check, View
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.model.weights import Shelf
-from tests.unit.planning.samples import GIB, local, machine, plan
+from provisioner.model.weights import Shelf, key_of_parts
+from tests.unit.planning.samples import GIB, PLACE, local, machine, plan
 
 HASH = "4f" * 32
 FILE = Spec(model="/data/mine.gguf", engine="ollama")
@@ -39,13 +39,54 @@ def test_a_smaller_cache_brings_flash_attention() -> None:
     assert "OLLAMA_FLASH_ATTENTION" not in made().services[0].env
 
 
-def test_files_in_parts_are_refused_with_what_joins_them() -> None:
-    names = tuple(f"/data/mine-{part:05}-of-00003.gguf" for part in (1, 2, 3))
-    shelf = Shelf(local=tuple(local(name, GIB, shard=at, shards=3) for at, name in enumerate(names)))
-    found = plan("16 cores, 64 GiB", replace(FILE, model=names[0]), shelf)
-    assert found.verdict == "refused"
-    assert "llama-gguf-split --merge" in found.binding
-    assert plan("16 cores, 64 GiB", replace(FILE, model=names[0], engine="llamacpp"), shelf).verdict == "fits"
+PARTS = tuple(f"/data/mine-{part:05}-of-00003.gguf" for part in (1, 2, 3))
+HASHES = tuple(str(part) * 64 for part in (1, 2, 3))
+
+
+def in_parts(hashes: tuple[str | None, ...]) -> Shelf:
+    named = zip(PARTS, hashes, strict=True)
+    return Shelf(local=tuple(local(name, GIB, sha256, shard=at, shards=3) for at, (name, sha256) in enumerate(named)))
+
+
+def of_parts(shelf: Shelf, engine: str = "ollama") -> Plan:
+    found = plan("16 cores, 64 GiB", replace(FILE, model=PARTS[0], engine=engine), shelf)
+    assert found.verdict == "fits", found.binding
+    return found
+
+
+@pytest.mark.parametrize("hashes", [(None, None, None), HASHES])
+def test_a_model_in_parts_is_merged_for_it_alone(hashes: tuple[str | None, ...]) -> None:
+    found = of_parts(in_parts(hashes))
+    assert found.model is not None
+    (whole,) = found.model.files
+    assert (whole.name, whole.size_bytes, whole.sha256) == ("mine.gguf", 3 * GIB, None)
+    assert [part.origin for part in whole.parts] == list(PARTS)
+    assert found.weights == (*whole.parts, whole)
+    because = next(one.because for one in found.decisions if one.subject == "weights")
+    assert because == "files of this machine; merged, because Ollama loads a GGUF of one file"
+    as_they_are = of_parts(in_parts(hashes), "llamacpp")
+    assert as_they_are.model is not None
+    assert [file.name for file in as_they_are.model.files] == [name.rpartition("/")[2] for name in PARTS]
+    assert found.memory is not None
+    assert as_they_are.memory is not None
+    assert found.memory.disk_bytes - as_they_are.memory.disk_bytes == 3 * GIB, "parts and whole"
+
+
+def test_what_was_merged_before_is_served_without_its_parts() -> None:
+    stored = {HASH: f"{PLACE.state}/blobs/sha256/{HASH}"}
+    found = of_parts(replace(in_parts(HASHES), merged={key_of_parts(HASHES): HASH}, stored=stored))
+    (service,) = found.services
+    assert service.argv[-3:] == (service.model_name, HASH, f"{PLACE.state}/models/{HASH[:16]}/mine.gguf")
+    (whole,) = found.weights
+    assert whole == WeightFile("mine.gguf", 3 * GIB, HASH, f"{PLACE.state}/blobs/sha256/{HASH}")
+
+
+def test_a_part_that_stands_in_anothers_place_is_refused() -> None:
+    files = tuple(local(name, GIB, shard=at, shards=3) for name, at in zip(PARTS, (0, 2, 1), strict=True))
+    for engine in ("ollama", "llamacpp"):
+        found = plan("16 cores, 64 GiB", replace(FILE, model=PARTS[0], engine=engine), Shelf(local=files))
+        assert found.verdict == "refused"
+        assert "mine-00002-of-00003.gguf cannot be used: its header says that it is part 3 of 3" in found.binding
 
 
 def test_its_name_and_its_missing_key_are_no_faults() -> None:

@@ -203,7 +203,7 @@ def test_a_state_of_an_older_program_is_read(place: Place, tiny: str) -> None:
     add(tiny, place)
     with locked(place.state, "test") as store:
         store.database.executescript(
-            "DROP TABLE origins; DROP TABLE labels; DROP TABLE baselines; PRAGMA user_version = 2;"
+            "DROP TABLE origins; DROP TABLE labels; DROP TABLE baselines; DROP TABLE merged; PRAGMA user_version = 2;"
         )
     (model,) = models.listed(place).models
     assert (model.id, model.precision, model.files[0].origin) == ("tiny", "", "")
