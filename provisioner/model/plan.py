@@ -43,7 +43,7 @@ class WeightFile:
     """`made`: on the spot; a path of this machine; or `hub:<source>/<repository>/<file>`.
 
     `hub:<source>/<repository>/` stands for all files of a repository that nobody has listed yet; `convert:` instead of `hub:`,
-    for what would have to be made of it; `merged:` and the origin of its first part, for what is made of `parts`.
+    for what would have to be made of it; `merged:` and the place beside its parts, for what is made of them.
     """
     parts: tuple["WeightFile", ...] = ()
     """What it has to be merged of, in their order; empty where it is at hand, or comes as it is."""

@@ -13,11 +13,12 @@ def in_one_file(subject: Subject, engine: str, shelf: Shelf) -> Subject:
     parts = subject.files
     hashes = tuple(part.sha256 for part in parts if part.sha256)
     merged = shelf.merged.get(key_of_parts(hashes)) if len(hashes) == len(parts) else None
+    name = _name(parts[0].name)
     whole = WeightFile(
-        name=_name(parts[0].name),
+        name=name,
         size_bytes=sum(part.size_bytes for part in parts),
         sha256=merged,
-        origin=f"merged:{parts[0].origin}",
+        origin=f"merged:{parts[0].origin.rpartition('/')[0]}/{name}",
         parts=() if merged else parts,
     )
     because = f"{subject.origin}; merged, because {engine} loads a GGUF of one file"

@@ -45,7 +45,7 @@ def bring(
         case MergeParts(file=file):
             sha256 = _merge(file, place, store, progress)
     store.remember_hash(place.blob(sha256), sha256)
-    store.remember_origin(sha256, action.file.origin)
+    store.remember_origin(sha256, _origin(action.file, store))
 
 
 def _known(file: WeightFile, store: Store) -> str | None:
@@ -90,6 +90,13 @@ def _take(file: WeightFile, folder: str, store: Store, progress: Progress) -> st
     from provisioner.world import intake
 
     return intake.take(file.origin, folder, file.sha256, _known(file, store), progress)
+
+
+def _origin(file: WeightFile, store: Store) -> str:
+    """Where it came from; of what is merged of parts of the store, where those came from."""
+    first = file.parts[0].sha256 if file.parts else None
+    known = store.origins().get(first) if first else None
+    return f"merged:{os.path.dirname(known)}/{file.name}" if known else file.origin
 
 
 def _merge(file: WeightFile, place: Place, store: Store, progress: Progress) -> str:

@@ -14,11 +14,16 @@ from provisioner.model.progress import Silent
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.phases import models
+from provisioner.phases.survey import survey
+from provisioner.planning.diff import fetches
 from provisioner.rendering import render
 from provisioner.workflows import targets
 from provisioner.world import files, tinymodel
+from provisioner.world.bring import bring
 from provisioner.world.store import locked
 from tests.hub import Faults, Hub, serving
+from tests.splitting import names
+from tests.splitting import tiny as tiny_parts
 from tests.unit.views import samples
 from tests.unit.weights.checkpoints import CONFIG, checkpoint, write
 from tests.unit.weights.test_shelf import part
@@ -105,6 +110,23 @@ def test_split_files_are_taken_in_as_they_are(place: Place, tmp_path: Path) -> N
     assert [file.name for file in model.files] == [os.path.basename(name) for name in names]
     inside = f"{place.state}/models/{model.folder}"
     assert all(os.path.samefile(name, f"{inside}/{os.path.basename(name)}") for name in names)
+
+
+def test_parts_are_free_to_go_once_what_was_merged_of_them_is_served(place: Place, tmp_path: Path) -> None:
+    """Until then, and for an engine that takes them as they are, they stay: nothing removes weights unasked."""
+    named = dict(zip((f"{tmp_path}/{name}" for name in names("tiny", 2)), tiny_parts((9,)), strict=True))
+    for path, content in named.items():
+        Path(path).write_bytes(content)
+    parts = tuple(WeightFile(os.path.basename(path), len(content), None, path) for path, content in named.items())
+    whole = WeightFile("tiny.gguf", sum(file.size_bytes for file in parts), None, f"merged:{tmp_path}/tiny.gguf", parts)
+    with locked(place.state, "test") as store:
+        for action in fetches((*parts, whole), {}, survey(store, place), place):
+            bring(action, place, store, QUIET.bytes)  # type: ignore[arg-type]
+    assert {file.name for file in models.listed(place).loose} == {"tiny.gguf", *map(os.path.basename, named)}
+    serve(place, "mine", tinymodel.sha256())
+    models.remove((), place, QUIET, 0.0, unused=True)
+    assert os.listdir(os.path.dirname(place.blob(""))) == [tinymodel.sha256()]
+    assert all(os.path.exists(path) for path in named), "the files of the operator are his"
 
 
 def test_a_checkpoint_of_the_catalog_is_listed_once_then_fetched_by_hash(place: Place, hub: Hub) -> None:

@@ -1,6 +1,7 @@
 """Parts of a GGUF as one file: the very file that was divided, and a reason where they are not of one."""
 
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -65,6 +66,29 @@ def test_whatever_was_divided_wherever(model: tuple[list[Tensor], int, int, list
     cuts = sorted(data.draw(st.lists(st.integers(0, len(tensors)), max_size=4)))
     pairs = [*keys, count("general.alignment", alignment)]
     assert written(split(pairs, tensors, cuts, alignment, version)) == gguf(pairs, tensors, alignment)
+
+
+@pytest.mark.parametrize("bare_first", [False, True])
+def test_parts_of_the_reference_library(tmp_path: Path, bare_first: bool) -> None:
+    """As `convert_hf_to_gguf.py --split-max-tensors 2` writes them, with and without `--no-tensor-first-split`."""
+    gguf_library, numpy = pytest.importorskip("gguf"), pytest.importorskip("numpy")
+
+    def write(name: str, **division: object) -> None:
+        writer = gguf_library.GGUFWriter(tmp_path / name, "llama", **division)
+        writer.add_block_count(3)
+        writer.add_token_list([f"token {number}" for number in range(2000)])
+        for number in range(5):
+            writer.add_tensor(f"t{number}", numpy.full((number + 1, 33), number, dtype=numpy.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+    write("whole.gguf")
+    write("split.gguf", split_max_tensors=2, small_first_shard=bare_first)
+    parts = sorted(tmp_path.glob("split-*-of-*.gguf"))
+    assert len(parts) == 3 + bare_first
+    assert written([part.read_bytes() for part in parts]) == (tmp_path / "whole.gguf").read_bytes()
 
 
 def test_no_key_says_that_the_whole_is_split() -> None:
