@@ -14,7 +14,6 @@ from provisioner.weights.hubs import is_sha256
 from provisioner.world.store import Store
 
 
-
 @dataclass(frozen=True, slots=True)
 class Blob:
     """One file of the store and all names that it has there."""

@@ -125,7 +125,9 @@ def _check_model(part: Part, number: int, first: Part) -> None:
     for key, value in part.values.items():
         known = first.values.get(key, value)
         if known != value and (not key.startswith(SPLIT) or key == ITEMS):
-            raise ValueError(f"part {number + 1} is of another model: its `{key}` is {value!r}, that of part 1 {known!r}")
+            raise ValueError(
+                f"part {number + 1} is of another model: its `{key}` is {value!r}, that of part 1 {known!r}"
+            )
 
 
 def _check_tensors(parts: Sequence[Part]) -> None:

@@ -21,9 +21,7 @@ SMALL = 32 << 20
 """Hugging Face keeps files of more than 10 MB with a sha256; all others are smaller than this."""
 
 
-def bring(
-    action: MakeModel | TakeFile | Download | MergeParts, place: Place, store: Store, progress: Progress
-) -> None:
+def bring(action: MakeModel | TakeFile | Download | MergeParts, place: Place, store: Store, progress: Progress) -> None:
     """Do it; what is in the store already is not brought again."""
     folder = os.path.dirname(place.blob(""))
     files.make_folder(folder)

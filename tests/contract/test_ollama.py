@@ -8,15 +8,22 @@ import pytest
 from provisioner.engines.ollama import STORE
 from provisioner.model.containers import Mount
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Service
+from provisioner.model.plan import Completion, Service, WeightFile
 from provisioner.model.plugins import Place
+from provisioner.model.progress import Silent
 from provisioner.model.record import replace
+from provisioner.model.release import LinkFile
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
+from provisioner.phases.survey import survey
+from provisioner.planning.diff import fetches
 from provisioner.targets import docker
-from provisioner.world import tinymodel
+from provisioner.world.execute import Executor
+from provisioner.world.store import locked
 from tests.contract import composed
 from tests.ports import free_port
+from tests.splitting import names
+from tests.splitting import tiny as tiny_parts
 from tests.unit.planning.samples import plan
 from tools import images
 
@@ -27,19 +34,34 @@ WEIGHTS = "demo-tiny-f16.gguf"
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, composed.Running]]:
-    """The demo's model, planned for here; the folder of its state is the test's."""
+    """The demo's model, merged of three parts and planned for here; the folder of its state is the test's."""
     folder = tmp_path_factory.mktemp("ollama")
     stack = composed.stack(folder, frozenset(), {}, {})
     (planned,) = plan("4 cores, 16 GiB", Spec(profile="demo", engine="ollama", target="docker")).services
     path = Path(stack.place.state, "models", WEIGHTS)
     path.parent.mkdir(parents=True)
-    tinymodel.write(str(path))
+    bring_in_parts(folder, replace(stack.place, state=f"{folder}/store"), path)
     service = moved(planned, path, free_port(), stack.place)
     container = replace(
         docker.container_of(service), mounts=(Mount(str(path.parent), str(path.parent)),), user="1000:1000"
     )
     with composed.running(stack, (container,), (), folder) as running:
         yield service, running
+
+
+def bring_in_parts(folder: Path, place: Place, path: Path) -> None:
+    """The model as `up` brings one that is split: its parts into a store, merged there, and the whole under this name."""
+    parts = []
+    for name, content in zip(names("tiny", 3), tiny_parts((0, 9)), strict=True):
+        (folder / name).write_bytes(content)
+        parts.append(WeightFile(name, len(content), None, str(folder / name)))
+    whole = WeightFile(path.name, sum(part.size_bytes for part in parts), None, f"merged:{folder}/tiny", tuple(parts))
+    with locked(place.state, "test") as store:
+        hands = Executor(place, store, Silent())
+        for action in fetches((*parts, whole), {}, survey(store, place), place):
+            hands.carry_out(action)
+        (sha256,) = store.merged().values()
+        hands.carry_out(LinkFile(place.blob(sha256), str(path)))
 
 
 def moved(planned: Service, path: Path, port: int, place: Place) -> Service:

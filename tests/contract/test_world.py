@@ -22,6 +22,7 @@ from provisioner.model.release import (
     LinkFile,
     MakeKey,
     MakeModel,
+    MergeParts,
     Release,
     RemoveFile,
     RemoveTree,
@@ -39,6 +40,8 @@ from provisioner.world import processes, tinymodel
 from provisioner.world.execute import Executor
 from provisioner.world.store import Store, locked
 from tests.simulation.world import SimulatedWorld
+from tests.splitting import names
+from tests.splitting import tiny as tiny_parts
 
 pytestmark = [pytest.mark.needs("embedded")]
 
@@ -86,7 +89,17 @@ def looks(standing: Standing) -> dict[str, object]:
     }
 
 
-def script(place: Place, tiny: WeightFile, own: WeightFile) -> list[Action | str]:
+def in_parts(folder: Path) -> WeightFile:
+    """The tiny model divided in two, and what is merged of it."""
+    parts = []
+    for name, content in zip(names("tiny", 2), tiny_parts((9,)), strict=True):
+        (folder / name).write_bytes(content)
+        parts.append(WeightFile(name, len(content), hashlib.sha256(content).hexdigest(), str(folder / name)))
+    size = sum(part.size_bytes for part in parts)
+    return WeightFile("tiny.gguf", size, tinymodel.sha256(), f"merged:{folder}/tiny.gguf", tuple(parts))
+
+
+def script(place: Place, tiny: WeightFile, own: WeightFile, whole: WeightFile) -> list[Action | str]:
     """Effects in an order that a run may bring; `stop` stands for stopping whatever runs then."""
     first, second = release(place, 1111), release(place, 2222)
     assert tiny.sha256 is not None
@@ -95,6 +108,9 @@ def script(place: Place, tiny: WeightFile, own: WeightFile) -> list[Action | str
     return [
         MakeKey(f"{place.state}/secrets/llm.key"),
         MakeKey(f"{place.state}/secrets/llm.key"),
+        *(TakeFile(part, place.blob(part.sha256 or "")) for part in whole.parts),
+        MergeParts(whole, blob),
+        MergeParts(whole, blob),
         MakeModel(tiny, blob),
         TakeFile(own, place.blob(own.sha256)),
         TakeFile(own, place.blob(own.sha256)),
@@ -138,7 +154,7 @@ def test_after_every_effect_both_worlds_look_the_same(place: Place, tmp_path: Pa
     with locked(place.state, "test") as store:
         real = Executor(place, store, Silent())
         assert looks(survey(store, place)) == looks(simulated.survey())
-        for step in script(place, tiny, own):
+        for step in script(place, tiny, own, in_parts(tmp_path)):
             if step == "stop":
                 for world, standing in ((real, survey(store, place)), (simulated, simulated.survey())):
                     for one in standing.running:
@@ -151,17 +167,19 @@ def test_after_every_effect_both_worlds_look_the_same(place: Place, tmp_path: Pa
             assert looks(settled(store, place, len(expected.running))) == looks(expected), str(step)
 
 
-def test_what_the_real_world_refuses_the_simulated_one_refuses(place: Place) -> None:
+def test_what_the_real_world_refuses_the_simulated_one_refuses(place: Place, tmp_path: Path) -> None:
     gone = release(place, 3333)
     start = StartProcess("llm", gone.digest, f"{place.release(gone.digest)}/units/llm.json")
     link = LinkFile(place.blob("0" * 64), f"{place.state}/models/x/y")
+    merge = MergeParts(in_parts(tmp_path), place.blob(tinymodel.sha256()))
     simulated = SimulatedWorld(place)
     with locked(place.state, "test") as store:
         real = Executor(place, store, Silent())
-        with pytest.raises(UserError):
-            real.carry_out(link)
-        with pytest.raises(FileNotFoundError):
-            simulated.carry_out(link)
+        for action in (link, merge):
+            with pytest.raises(UserError):
+                real.carry_out(action)
+            with pytest.raises(FileNotFoundError):
+                simulated.carry_out(action)
         real.carry_out(start)
         simulated.carry_out(start)
         time.sleep(0.5)

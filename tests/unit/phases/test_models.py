@@ -22,7 +22,7 @@ from provisioner.world import files, tinymodel
 from provisioner.world.bring import bring
 from provisioner.world.store import locked
 from tests.hub import Faults, Hub, serving
-from tests.splitting import names
+from tests.splitting import names as part_names
 from tests.splitting import tiny as tiny_parts
 from tests.unit.views import samples
 from tests.unit.weights.checkpoints import CONFIG, checkpoint, write
@@ -114,7 +114,7 @@ def test_split_files_are_taken_in_as_they_are(place: Place, tmp_path: Path) -> N
 
 def test_parts_are_free_to_go_once_what_was_merged_of_them_is_served(place: Place, tmp_path: Path) -> None:
     """Until then, and for an engine that takes them as they are, they stay: nothing removes weights unasked."""
-    named = dict(zip((f"{tmp_path}/{name}" for name in names("tiny", 2)), tiny_parts((9,)), strict=True))
+    named = dict(zip((f"{tmp_path}/{name}" for name in part_names("tiny", 2)), tiny_parts((9,)), strict=True))
     for path, content in named.items():
         Path(path).write_bytes(content)
     parts = tuple(WeightFile(os.path.basename(path), len(content), None, path) for path, content in named.items())

@@ -127,13 +127,15 @@ def place(number: int, of: int) -> list[bytes]:
 
 def test_a_tensor_that_is_there_twice() -> None:
     parts = [gguf([*NAMED, *place(0, 2)], FOUR[:2]), gguf(place(1, 2), FOUR[1:])]
-    with pytest.raises(ValueError, match=r"part 2 is of another model: `blk\.1\.attn_norm\.weight` is in part 1 already"):
+    with pytest.raises(
+        ValueError, match=r"part 2 is of another model: `blk\.1\.attn_norm\.weight` is in part 1 already"
+    ):
         laid_out(parts)
 
 
 def test_a_part_that_names_another_architecture() -> None:
     other = text("general.architecture") + struct.pack("<I", 8) + text("qwen2")
-    with pytest.raises(ValueError, match="its `general.architecture` is 'qwen2', that of part 1 'llama'"):
+    with pytest.raises(ValueError, match=r"its `general\.architecture` is 'qwen2', that of part 1 'llama'"):
         laid_out([gguf([*NAMED, *place(0, 2)], FOUR[:2]), gguf([other, *place(1, 2)], FOUR[2:])])
 
 

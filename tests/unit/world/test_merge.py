@@ -1,6 +1,5 @@
 """Parts of a GGUF merged on the disk: the same bytes as before they were divided, whole or not there at all."""
 
-import hashlib
 import os
 import signal
 import subprocess
