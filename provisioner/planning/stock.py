@@ -216,9 +216,7 @@ def from_path(path: str, shelf: Shelf) -> Subject | str:
     files = _with_siblings(first, first.header, shelf)
     if len(files) != max(1, first.header.shards):
         return f"{path} is one of {first.header.shards} parts, and {len(files)} of them are there"
-    if problem := _disorder(files):
-        return problem
-    return _from_header(first.header, files, shelf)
+    return _disorder(files) or _from_header(first.header, files, shelf)
 
 
 def _means(path: str, file: str) -> bool:
