@@ -179,6 +179,12 @@ class Shelf:
         return sha256 is not None and self.stored is not None and sha256 in self.stored
 
 
+def name_of_whole(part: str) -> str:
+    """`x.gguf` of `x-00001-of-00003.gguf`."""
+    stem, _, _ = part[: -len(".gguf")].rpartition("-of-")
+    return f"{stem.rpartition('-')[0]}.gguf"
+
+
 def key_of_parts(hashes: Sequence[str]) -> str:
     """What the parts of a model are known by together, before anybody knows the hash of the whole."""
     from hashlib import sha256  # Few models come in parts.

@@ -8,7 +8,7 @@ from provisioner.model.load import GROUP
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import dataclass, field, fields, replace
 from provisioner.model.spec import Rung
-from provisioner.model.weights import GgufHeader, LocalFile, Shelf, TensorBytes
+from provisioner.model.weights import GgufHeader, LocalFile, Shelf, TensorBytes, name_of_whole
 from provisioner.planning.checkpoints import checkpoint_of
 
 ROUNDED = 1.01
@@ -233,7 +233,8 @@ def _with_siblings(first: LocalFile, header: GgufHeader, shelf: Shelf) -> tuple[
 
 
 def _from_header(header: GgufHeader, files: tuple[LocalFile, ...], shelf: Shelf) -> Subject:
-    name = _base(files[0].path).removesuffix(".gguf")
+    first = _base(files[0].path)
+    name = (name_of_whole(first) if len(files) > 1 else first).removesuffix(".gguf")
     active = header.experts_used / header.experts if header.experts else 1.0
     return Subject(
         id=plain(name),

@@ -2,10 +2,8 @@
 
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import replace
-from provisioner.model.weights import Shelf, key_of_parts
+from provisioner.model.weights import Shelf, key_of_parts, name_of_whole
 from provisioner.planning.stock import Subject, in_store
-
-GGUF = ".gguf"
 
 
 def in_one_file(subject: Subject, engine: str, shelf: Shelf) -> Subject:
@@ -13,7 +11,7 @@ def in_one_file(subject: Subject, engine: str, shelf: Shelf) -> Subject:
     parts = subject.files
     hashes = tuple(part.sha256 for part in parts if part.sha256)
     merged = shelf.merged.get(key_of_parts(hashes)) if len(hashes) == len(parts) else None
-    name = _name(parts[0].name)
+    name = name_of_whole(parts[0].name)
     whole = WeightFile(
         name=name,
         size_bytes=sum(part.size_bytes for part in parts),
@@ -23,8 +21,3 @@ def in_one_file(subject: Subject, engine: str, shelf: Shelf) -> Subject:
     )
     because = f"{subject.origin}; merged, because {engine} loads a GGUF of one file"
     return replace(subject, files=(in_store(whole, shelf),), origin=because)
-
-
-def _name(part: str) -> str:
-    """`x.gguf` of `x-00001-of-00003.gguf`."""
-    return part[: -len(GGUF)].rpartition("-of-")[0].rpartition("-")[0] + GGUF

@@ -106,7 +106,7 @@ def _merge(file: WeightFile, place: Place, store: Store, progress: Progress) -> 
         if known not in stored:
             raise RunFailed(f"{part.name}: this part is not in the store any more", fix="run the same command again")
     named = tuple((part.name, place.blob(known)) for part, known in zip(file.parts, hashes, strict=True))
-    sha256 = merge.merge(named, file.name, os.path.dirname(place.blob("")), progress)
+    sha256 = merge.merge(named, file.name, os.path.dirname(place.blob("")), progress, stored)
     store.remember_merged(key_of_parts(hashes), sha256)
     return sha256
 

@@ -5,7 +5,7 @@ The hash of the whole is wanted, so its bytes have to pass through this program:
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 
 from provisioner.errors import BadInput, RunFailed
@@ -16,8 +16,13 @@ from provisioner.world import files, intake
 Progress = Callable[[int, int], None]
 
 
-def merge(parts: Sequence[tuple[str, str]], name: str, folder: str, progress: Progress) -> str:
-    """The whole's sha256, and a blob of that name in `folder`, of these parts: the name of each, and where it lies."""
+def merge(
+    parts: Sequence[tuple[str, str]], name: str, folder: str, progress: Progress, held: Container[str] = ()
+) -> str:
+    """The whole's sha256, and a blob of that name in `folder`, of these parts: the name of each, and where it lies.
+
+    One of those `held` stays as it is: an engine may have it open, and other names may lead to it.
+    """
     from provisioner.world.download import insist_on_room
 
     with ExitStack() as opened:
@@ -32,7 +37,10 @@ def merge(parts: Sequence[tuple[str, str]], name: str, folder: str, progress: Pr
             for (part, _), source, status in zip(parts, sources, before, strict=True):
                 if intake.changed(source, status):
                     raise RunFailed(f"{part}: it was changed while it was read", fix="run the same command again")
-            os.replace(beside, f"{folder}/{sha256}")
+            if sha256 in held:
+                files.remove_file(beside, durable=False)
+            else:
+                os.replace(beside, f"{folder}/{sha256}")
         except BaseException:
             files.remove_file(beside, durable=False)
             raise

@@ -19,6 +19,7 @@ from tests.bed import engine
 from tests.e2e import browser
 from tests.e2e.scan import METHODS, opened
 from tests.e2e.stack import Stack, docker
+from tests.splitting import names, tiny
 from tools import images, pyimages
 
 pytestmark = [
@@ -203,9 +204,12 @@ def test_vllm(tmp_path: Path, brought_up: list[Stack], checkpoint: str, ranks: i
 
 @pytest.mark.needs("ollama")
 def test_ollama(tmp_path: Path, brought_up: list[Stack]) -> None:
-    """It knows no keys, and tells Prometheus nothing: the gateway does both for it."""
-    words = ("--profile", "demo", "--engine", "ollama", "--set", f"image={images.image('ollama')}")
-    stack = appliance(tmp_path, *words)
+    """It knows no keys, and tells Prometheus nothing: the gateway does both for it. The model's parts are merged for it."""
+    parts = [tmp_path / name for name in names("tiny", 3)]
+    for path, content in zip(parts, tiny((0, 9)), strict=True):
+        path.write_bytes(content)
+    words = ("--model", str(parts[0]), "--engine", "ollama", "--context", "2048", "--concurrency", "2")
+    stack = appliance(tmp_path, *words, "--set", f"image={images.image('ollama')}")
     brought_up.append(stack)
     whole_journey(stack)
 

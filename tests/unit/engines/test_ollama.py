@@ -66,6 +66,7 @@ def test_a_model_in_parts_is_merged_for_it_alone(hashes: tuple[str | None, ...])
     assert because == "files of this machine; merged, because Ollama loads a GGUF of one file"
     as_they_are = of_parts(in_parts(hashes), "llamacpp")
     assert as_they_are.model is not None
+    assert {found.services[0].model_name, as_they_are.services[0].model_name} == {"mine"}
     assert [file.name for file in as_they_are.model.files] == [name.rpartition("/")[2] for name in PARTS]
     assert found.memory is not None
     assert as_they_are.memory is not None

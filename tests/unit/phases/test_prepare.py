@@ -11,8 +11,13 @@ from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Silent
 from provisioner.model.release import TakeFile
-from provisioner.phases.bring import hash_together
+from provisioner.model.spec import Spec
+from provisioner.phases.bring import bring_weights, hash_together
+from provisioner.phases.prepare import look
+from provisioner.phases.run import Run
+from provisioner.phases.survey import half_made_bytes
 from provisioner.world.bring import bring
+from provisioner.world.execute import Executor
 from provisioner.world.store import Store, locked
 
 PARTS = {f"m-0000{number}-of-00003.gguf": hashlib.shake_256(b"%d" % number).digest(5000) for number in (1, 2, 3)}
@@ -88,3 +93,17 @@ def test_what_is_damaged_is_said_by_the_one_who_takes_it_in(
     assert watch.told[-1] == "done"
     with pytest.raises(BadInput, match="No such file"):
         bring(fetches[1], place, store, watch.bytes)
+
+
+def test_what_a_killed_run_left_half_made_goes_before_anything_is_fetched(store: Store, place: Place) -> None:
+    half = place.blob("merge-1-2.tmp")
+    os.makedirs(os.path.dirname(half))
+    with open(half, "wb") as file:
+        file.write(bytes(1 << 20))
+    spec = Spec(profile="demo", target="process", settings={"placement": "host"})
+    run = Run("up", None, store, Executor(place, store, Silent()), Silent())
+    before = look(spec, store, place)
+    assert half_made_bytes(before.standing, before.plan) == 1 << 20
+    ground, _ = bring_weights(run, spec, before, store, place)
+    assert [step.action.split()[:2] for step in run.steps] == [["rm", "-rf"], ["python", "-m"]]
+    assert os.listdir(os.path.dirname(half)) == [file.sha256 for file in ground.plan.weights]

@@ -138,14 +138,17 @@ def taken(tmp_path: Path, place: Place, store: Store, cuts: tuple[int, ...]) -> 
 
 
 def test_parts_in_the_store_are_merged_and_known_together(tmp_path: Path, place: Place, store: Store) -> None:
-    """Divided in two ways it is one blob, and both ways lead to it."""
-    known = []
+    """Divided in two ways it is one blob, which stays the file that it is, and both ways lead to it."""
+    known, inodes = [], set()
     for cuts in ((9,), (4, 9)):
         whole = taken(tmp_path, place, store, cuts)
         bring(MergeParts(whole, place.blob("?")), place, store, quiet)
+        inodes.add(os.stat(place.blob(HASH)).st_ino)
         known.append(key_of_parts([store.verified(part.origin) or "" for part in whole.parts]))
     assert store.merged() == dict.fromkeys(known, HASH)
     assert len(set(known)) == 2
+    assert len(inodes) == 1
+    assert not [name for name in os.listdir(os.path.dirname(place.blob(""))) if name.endswith(".tmp")]
     assert HASH in store.stored()
 
 
