@@ -4,7 +4,6 @@ import json
 
 from provisioner.model.containers import Container, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
-from provisioner.services import _dashboards
 from provisioner.services._shared import as_yaml, port_of
 
 NAME = "grafana"
@@ -74,7 +73,9 @@ def port(stack: Stack) -> int:
 
 
 def files(stack: Stack) -> tuple[ReleaseFile, ...]:
-    shown = _dashboards.dashboards(stack)
+    from provisioner.services._dashboards import dashboards  # A plan for another machine writes no files.
+
+    shown = dashboards(stack)
     return (
         ReleaseFile(f"{NAME}/datasources/prometheus.yml", as_yaml(_source())),
         ReleaseFile(f"{NAME}/dashboards/provision.yml", as_yaml(_provider())),
