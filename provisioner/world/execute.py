@@ -173,8 +173,12 @@ def _environment() -> dict[str, str]:
 
 
 def _remedy(argv: tuple[str, ...], words: str) -> str:
+    from provisioner.world.containers import TAKEN
+
     if "--user" in argv and "connect to bus" in words:
         return "loginctl enable-linger   (as root with the user's name), then the same command again"
+    if argv[0] == "docker" and (port := TAKEN.search(words)):
+        return f"end the other program that listens on {port[1]} (`ss -ltnp` names it), then the same command again"
     if argv[0] != "systemctl" or not argv[-1].endswith(".service"):
         return "run it by hand to see why"
     manager = " --user" if "--user" in argv else ""

@@ -310,12 +310,15 @@ def port_owner(inode: int) -> tuple[int, str] | None:
 
 
 def belongs(pid: int, ours: tuple[Running, ...]) -> bool:
-    """Whether a process was started by one of these keepers."""
+    """Whether a process was started by one of these keepers.
+
+    One that has ended has no number, and 0 is also the session of whoever was let into our container from outside.
+    """
     try:
         session = os.getsid(pid)
     except ProcessLookupError:
         return False
-    return any(pid == one.pid or session == one.pid for one in ours)
+    return any(one.pid in (pid, session) for one in ours if one.pid)
 
 
 def is_frozen(keeper: int) -> bool:

@@ -16,6 +16,9 @@ ARGUMENTS = (
 
 TRIES, TRY_SECONDS = 6, 45
 
+CUT_OFF = ("failed to fetch", "network error")
+"""What the page shows in an answer's place where the browser gave up its question."""
+
 ANSWER = ".chat-assistant"
 """The answer's own text; what stands around it (name, time, buttons) is not in it."""
 STOP = "button[aria-label=Stop]"
@@ -94,8 +97,17 @@ def choose(shown: Page, model: str) -> None:
 def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> Answer:
     """Send a question, and watch its answer until it is complete or was seen to grow often enough; then stop it.
 
-    A model that speaks gibberish has no reason to end before its context does.
+    Again, where it was cut off, for the reason that `sign_in` has.
     """
+    for _ in range(TRIES):
+        answer = _answer(shown, question, enough, patience)
+        if not answer.text.lower().endswith(CUT_OFF):
+            return answer
+    raise AssertionError(f"each of {TRIES} questions was cut off: {answer.text!r}")
+
+
+def _answer(shown: Page, question: str, enough: int, patience: float) -> Answer:
+    """A model that speaks gibberish has no reason to end before its context does."""
     before = shown.locator(ANSWER).count()
     shown.evaluate(WATCH, [ANSWER, before])
     shown.click("#chat-input")

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,6 +176,20 @@ def test_a_port_of_our_own_is_free_to_us() -> None:
         one.bind(("127.0.0.1", 0))
         one.listen()
         assert ports_taken(plan_for("127.0.0.1", one.getsockname()[1]), (ours,)) == {}
+
+
+@pytest.mark.needs("root")
+def test_whoever_came_from_outside_into_a_container_does_not_own_what_has_ended() -> None:
+    """There the session of such a process is 0, as is the number of a container that does not run."""
+    ended = Running(service="gateway", digest="", target="docker", pid=0, started=0, state="exited")
+    asked = (
+        f"import os; from provisioner.world.processes import *; print(os.getsid(0), belongs(os.getpid(), ({ended!r},)))"
+    )
+    inside = subprocess.run(
+        ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", asked],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert inside.stdout == "0 False\n"
 
 
 def test_what_a_process_is_about_is_read_behind_its_name(tmp_path: Path) -> None:
