@@ -9,6 +9,10 @@ from provisioner.model.facts import Unknown
 from provisioner.model.plan import Finding, Service, WeightFile
 from provisioner.model.record import dataclass, field
 
+ENTRUSTED = "# what services keep may be changed from here on, by"
+BROUGHT_BACK = "# databases: sqlite3 … .restore"
+"""How the lines begin and end by which a journal tells what became of people's data."""
+
 CONTAINERS = "docker"
 """The target whose services come as containers."""
 
@@ -216,6 +220,16 @@ class Activate:
 
 
 @dataclass(frozen=True, slots=True)
+class Entrust:
+    """Noted, and that is all: from here on a release that is not in force yet may change what services keep."""
+
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{ENTRUSTED} release {self.digest[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveTree:
     """Remove a folder that we made: an old release, a half-made one, everything on `down --purge`."""
 
@@ -248,7 +262,7 @@ class RestoreSnapshot:
 
     def __str__(self) -> str:
         sources = shlex.join(f"{self.folder}/{name}" for name in self.names)
-        return f"cp -a --reflink=auto -t {shlex.quote(self.data)} {sources}   # databases: sqlite3 … .restore"
+        return f"cp -a --reflink=auto -t {shlex.quote(self.data)} {sources}   {BROUGHT_BACK}"
 
 
 Action = (
@@ -271,6 +285,7 @@ Action = (
     | RemoveFile
     | RunTool
     | Activate
+    | Entrust
     | RemoveTree
 )
 

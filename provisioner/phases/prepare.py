@@ -39,10 +39,12 @@ class Ground:
     fetches: tuple[Action, ...]
     puts: tuple[Action, ...]
     settles: tuple[Action, ...]
+    first: tuple[Action, ...] = ()
+    """What keeps people's data before another release meets it, or brings it back where a run that was cut off left it changed."""
 
     @property
     def actions(self) -> tuple[Action, ...]:
-        return (*self.fetches, *self.puts, *self.settles)
+        return (*self.fetches, *self.first, *self.puts, *self.settles)
 
 
 def look(spec: Spec, store: "Store", place: Place) -> Ground:
@@ -61,7 +63,24 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan))
-    return ground(plan, facts, standing, store.good_releases(), place)
+    return _with_data_safe(ground(plan, facts, standing, store.good_releases(), place), store, place)
+
+
+def _with_data_safe(ground: Ground, store: "Store", place: Place) -> Ground:
+    """What earlier runs owe comes first, and what a page of another image may change is kept; nearly always there is nothing."""
+    if ground.plan.verdict != "fits" or not (ground.actions or store.unsettled()):
+        return ground
+    from provisioner.phases.owed import pays
+    from provisioner.phases.snapshots import takes_for_another
+
+    targets = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
+    digest = ground.release.digest if ground.release else ""
+    actions, told = pays(ground.standing, store, targets, place, digest)
+    if not actions:
+        return replace(ground, first=takes_for_another(ground.plan, ground.standing, store, place))
+    what = f"{ground.plan.hostname}: a run was cut off after its release changed what people's data looks like; it comes back{told}"
+    finding = Finding("data-back", "warning", what)
+    return replace(ground, first=actions, plan=replace(ground.plan, findings=(*ground.plan.findings, finding)))
 
 
 def beside_engines(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, rendered: bool = True) -> Plan:

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Mapping
 
+from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.release import Action, MakeFolder, RestoreSnapshot, Standing, TakeSnapshot
 from provisioner.phases.enforce import Return
+from provisioner.phases.survey import load_plan
 from provisioner.world import snapshots
 from provisioner.world.store import Store
 
@@ -22,6 +24,19 @@ def takes(standing: Standing, folder: str, store: Store, place: Place) -> tuple[
     action = TakeSnapshot(f"{place.state}/data", names, folder)
     taken = (str(action), "done") in _unsettled(store) and os.path.isdir(folder)
     return (action,) if names and not taken else ()
+
+
+def takes_for_another(plan: Plan, standing: Standing, store: Store, place: Place) -> tuple[TakeSnapshot, ...]:
+    """The same before a plan whose services are of other images than those in force: they may give their databases another form."""
+    if standing.current is None:
+        return ()
+    digest = standing.current.digest
+    same = _images(plan) == _images(load_plan(place, digest))
+    return () if same else takes(standing, place.snapshot(digest), store, place)
+
+
+def _images(plan: Plan) -> dict[str, str]:
+    return {one.name: one.image for one in plan.beside if one.kind in KEEPS}
 
 
 def _unsettled(store: Store) -> set[tuple[str, str]]:

@@ -10,11 +10,12 @@ from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Finding, Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Release, RestoreSnapshot, Standing, TakeSnapshot
+from provisioner.model.release import Action, Release, Standing
 from provisioner.model.upgrading import Terms
 from provisioner.phases import snapshots
 from provisioner.phases.bench import bench
-from provisioner.phases.enforce import Change, Proved, Return, enforce
+from provisioner.phases.enforce import Change, Proved, enforce
+from provisioner.phases.owed import pays
 from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan
 from provisioner.planning.measuring import TOLERANCE, slower
@@ -35,6 +36,8 @@ class Step:
     terms: Terms
     left: str
     """The digest of the release in force."""
+    first: tuple[Action, ...] = ()
+    """What has been planned for people's data: where it is empty, a snapshot is taken."""
 
 
 def tolerance_of(terms: Terms, plan: Plan) -> float:
@@ -49,7 +52,8 @@ def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
     """The new release in force, and what was measured before and after; or the old one, and an error that says so."""
     try:
         before, notes = _before(step)
-        step.run.do(snapshots.takes(step.standing, step.place.snapshot(step.left), step.run.store, step.place))
+        if not step.first:
+            step.run.do(snapshots.takes(step.standing, step.place.snapshot(step.left), step.run.store, step.place))
     except BaseException as error:
         with suppress(UserError, OSError):  # A journal that cannot be written must not hide why.
             step.run.close("failed" if isinstance(error, Exception) else "interrupted")
@@ -57,8 +61,9 @@ def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
     judge = Judge(step, before)
     first = step.plan.model.id if step.plan.model else ""
     change = Change(
-        step.run, step.release, step.plan, step.facts, step.standing, step.targets, step.place,
-        also=lambda: (*notes, *judge.findings()), data_back=lambda now: _data_back(step, now),
+        step.run, step.release, step.plan, step.facts, step.standing, step.targets, step.place, first=step.first,
+        also=lambda: (*notes, *judge.findings()),
+        data_back=lambda now: pays(now, step.run.store, step.targets, step.place),
     )  # fmt: skip
     return enforce(change), before.get(first), judge.after.get(first)
 
@@ -113,18 +118,3 @@ class Judge:
         found = slower(before.speed, after.speed, tolerance_of(step.terms, step.plan)) if before else ()
         named = f"{after.model}: " if step.plan.models else ""
         return tuple(replace(one, message=f"{named}{one.message}") for one in found)
-
-
-def _data_back(step: Step, now: Standing) -> Return:
-    """Only where the new release changed the form of a database, which the old one may not read: else all that was written stays."""
-    names = snapshots.changed(step.place, step.left)
-    if not names:
-        return (), ""
-    folder = snapshots.aside(step.place, step.release.digest)
-    data = f"{step.place.state}/data"
-    told = f", with the data from before it; what was written meanwhile is kept in {folder}"
-    return (
-        *snapshots.stops(now, step.targets, step.place),
-        TakeSnapshot(data, names, folder),
-        RestoreSnapshot(step.place.snapshot(step.left), data, names),
-    ), told

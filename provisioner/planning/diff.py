@@ -10,6 +10,7 @@ from provisioner.model.release import (
     Action,
     Activate,
     Download,
+    Entrust,
     LinkFile,
     LoadImages,
     MakeFolder,
@@ -103,9 +104,17 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
             for file in release.live
             if (file.path, file.content) not in standing.live
         ),
+        *_entrusts(standing, release, place),
         *(action for name in others for action in targets[name].replace(standing, None, place)),
         *put(standing, release, place),
     )
+
+
+def _entrusts(standing: Standing, release: Release, place: Place) -> tuple[Entrust, ...]:
+    """Another release than the one in force meets what that one's services keep."""
+    data = f"{place.state}/data/"
+    another = standing.current is not None and standing.current.digest != release.digest
+    return (Entrust(release.digest),) if another and any(path.startswith(data) for path in standing.data) else ()
 
 
 def _links(standing: Standing, release: Release, place: Place) -> tuple[LinkFile, ...]:

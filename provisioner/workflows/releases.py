@@ -56,6 +56,7 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
     """Bring the weights, put the release to work and prove it; heal it where it stands and does not answer."""
     from provisioner.phases.enforce import Change, enforce, heal
     from provisioner.phases.learn import learn
+    from provisioner.phases.owed import pays
     from provisioner.phases.run import Run
     from provisioner.world.execute import Executor
 
@@ -64,7 +65,10 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
     run = Run("up", None, store, Executor(place, store, progress), progress)
     ground, release = _aimed(run, spec, ground, store, place)
     new_keys = [action.path for action in ground.puts if isinstance(action, MakeKey)]
-    change = Change(run, release, ground.plan, ground.facts, ground.standing, targets(), place)
+    change = Change(
+        run, release, ground.plan, ground.facts, ground.standing, targets(), place, first=ground.first,
+        data_back=lambda now: pays(now, store, targets(), place),
+    )  # fmt: skip
     applied, observed, findings = put(change)
     outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
     return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
@@ -131,7 +135,7 @@ def _step_up(
     for one in changes:
         progress.step(one.what)
         progress.done(str(one))
-    step = Step(run, release, ground.plan, ground.facts, ground.standing, targets(), place, terms, left)
+    step = Step(run, release, ground.plan, ground.facts, ground.standing, targets(), place, terms, left, ground.first)
     (applied, observed, findings), before, after = step_up(step)
     outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
     return Upgraded(outcome, left, changes, before, after, tolerance_of(terms, ground.plan))

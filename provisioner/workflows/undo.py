@@ -1,18 +1,23 @@
 """`down` and `rollback`: away with it, or back to what was in force before."""
 
 import os
+from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused
 from provisioner.model.outcome import Removed, RolledBackTo
 from provisioner.model.plan import Report
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
-from provisioner.model.record import replace
+from provisioner.model.release import Action, Standing
 from provisioner.workflows import QUIET, place_of, targets
+
+if TYPE_CHECKING:
+    from provisioner.world.store import Store
 
 
 def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: float = 0.0) -> Removed:
     """Remove what was made and nothing else; weights and history stay unless they are purged."""
+    from provisioner.phases.owed import pays
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import insist_on_sight, survey
     from provisioner.planning.diff import BROUGHT, MADE, made_of, takes_down
@@ -27,7 +32,8 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
         standing = survey(store, place)
         insist_on_sight(standing, place)
         folders = (*MADE, *BROUGHT) if purge else made_of(standing, place)
-        actions = takes_down(standing, targets(), place, folders, active=store.current() is not None)
+        paid = () if purge else pays(standing, store, targets(), place)[0]
+        actions = (*paid, *takes_down(standing, targets(), place, folders, active=store.current() is not None))
         applied = None
         if actions:
             run = Run("down", None, store, Executor(place, store, progress), progress)
@@ -61,6 +67,7 @@ def rollback(
     from provisioner.phases import snapshots
     from provisioner.phases.enforce import Change, enforce
     from provisioner.phases.learn import learn
+    from provisioner.phases.owed import pays
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import insist_on_sight, load, load_plan, survey
@@ -89,13 +96,25 @@ def rollback(
                 fix="the same without `--with-data`: the release comes back, and everything that people wrote stays",
             )
         plan, facts = load_plan(place, digest), facts_here()
-        first = snapshots.exchanges(standing, digest, store, targets(), place) if with_data else ()
+        exchange = snapshots.exchanges(standing, digest, store, targets(), place) if with_data else ()
+        first = (*_owed(standing, store, place, digest, with_data=with_data), *exchange)
         run = Run("rollback", digest, store, Executor(place, store, progress), progress)
-        change = Change(run, release, plan, facts, standing, targets(), place, first=first)
-        if first:
-            change = replace(change, data_back=lambda now: snapshots.undoes(first, store, now, targets(), place))
+        change = Change(
+            run, release, plan, facts, standing, targets(), place, first=first,
+            data_back=lambda now: snapshots.undoes(exchange, store, now, targets(), place)
+            if exchange else pays(now, store, targets(), place),
+        )  # fmt: skip
         applied, _, findings = enforce(change)
         return RolledBackTo(digest, previous, applied, Report((*findings, *learn(plan, store, place)), 0))
+
+
+def _owed(standing: Standing, store: "Store", place: Place, digest: str, *, with_data: bool) -> tuple[Action, ...]:
+    """What an earlier run owes to people's data, unless this one goes on with the very exchange that was cut off."""
+    from provisioner.phases.owed import left, pays
+
+    found = left(store, place)
+    again = with_data and found.exchanged and found.trusted == digest
+    return () if again else pays(standing, store, targets(), place, digest)[0]
 
 
 def _earlier(good: tuple[str, ...], folders: frozenset[str], current: str | None, to: str | None) -> str:

@@ -11,6 +11,7 @@ from provisioner.model.release import (
     Action,
     Activate,
     Download,
+    Entrust,
     LinkFile,
     LoadImages,
     MakeCertificate,
@@ -69,10 +70,15 @@ class Executor:
                 # Before its services start: systemd gives a sandboxed one this folder, and does not make it.
                 files.make_folder(f"{self.place.state}/logs", 0o700)
                 _change_files(action)
-            case Activate(digest):
-                self.store.activate(digest)
+            case Activate() | Entrust():
+                self._record(action)
             case _:
                 _change_files(action)
+
+    def _record(self, action: Activate | Entrust) -> None:
+        """What is entrusted stands in the journal already, which every step does."""
+        if isinstance(action, Activate):
+            self.store.activate(action.digest)
 
     def _bring(self, action: MakeModel | TakeFile | Download | MergeParts) -> None:
         from provisioner.world import bring

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing as _closing
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 from provisioner.documents import decode, encode
@@ -139,6 +140,10 @@ class Store:
             return tuple(_entry(row) for row in rows)
         except ValueError as error:
             raise _damaged(self.folder, str(error)) from error
+
+    def unsettled(self) -> tuple[HistoryEntry, ...]:
+        """Runs since the last one that ended well, or that put back what was there before; the newest first."""
+        return tuple(takewhile(lambda entry: entry.outcome not in ("good", "rolled-back"), self.history()))
 
     def good_releases(self) -> tuple[str, ...]:
         """Digests that were proved to answer, the newest first, each once."""

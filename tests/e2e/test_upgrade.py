@@ -137,6 +137,31 @@ def test_an_engine_that_is_not_there_is_not_measured(appliance: Appliance) -> No
     assert appliance.json("status", code=1)["speed"] is None
 
 
+def killed_once_the_database_is_changed(appliance: Appliance, *wanted: str) -> None:
+    """What the next release would write is written, and then `upgrade` is gone: the engine it started serves on."""
+    killed = subprocess.Popen(appliance.words("upgrade", *wanted), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    page_of_the_next_release(
+        appliance, "ALTER TABLE chat ADD COLUMN shared", "INSERT INTO chat VALUES ('meanwhile', 1)"
+    )()
+    killed.kill()
+    killed.wait(30)
+
+
+@pytest.mark.parametrize("verb", ["up", "down"])
+def test_after_one_that_was_killed_the_old_release_has_its_own_database_again(appliance: Appliance, verb: str) -> None:
+    first = appliance.release()
+    killed_once_the_database_is_changed(appliance, "--concurrency", "2", "--accept-slower")
+    assert "it comes back, with the data from before it" in appliance.ok("plan").stdout
+    told = appliance.json(verb)
+    if verb == "up":
+        assert "data-back" in {one["id"] for one in told["findings"]}
+        assert appliance.release() == first
+        assert appliance.json("up")["changed"] is False
+    assert sql(appliance) == ["before"]
+    (aside,) = (name for name in os.listdir(f"{appliance.state}/data") if name != "openwebui")
+    assert sql(appliance, path=f"data/{aside}/openwebui/webui.db") == ["before", "meanwhile"]
+
+
 def test_one_that_is_killed_goes_on_with_the_snapshot_from_before_it_began(appliance: Appliance) -> None:
     first, next_one = appliance.release(), ("--concurrency", "2", "--accept-slower")
     killed = subprocess.Popen(

@@ -11,6 +11,7 @@ from provisioner.model.release import (
     Action,
     Activate,
     Download,
+    Entrust,
     LinkFile,
     LoadImages,
     MakeFolder,
@@ -137,6 +138,8 @@ class SimulatedWorld:
             case Activate(digest):
                 self.current = digest
                 self._recognise(digest)
+            case Entrust():
+                pass
             case RemoveTree(path):
                 self._remove(path)
 
