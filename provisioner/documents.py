@@ -37,9 +37,9 @@ def encode_object(value: object) -> dict[str, Json]:
 
 def decode(kind: object, value: object, where: str = "document") -> object:
     """The value of type `kind` that `encode` made this JSON from; `ValueError` names the place that does not fit."""
+    if type(value) is kind or kind is object:
+        return value  # Most of what a catalog holds.
     origin = get_origin(kind)
-    if kind is object:
-        return value
     if origin in (UnionType, Union):
         return _decode_union(get_args(kind), value, where)
     if origin is tuple:
@@ -55,8 +55,6 @@ def decode(kind: object, value: object, where: str = "document") -> object:
         return _decode_object(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(kind, type) and type(value) is kind:
-        return value
     raise ValueError(f"{where}: expected {getattr(kind, '__name__', kind)}, found {type(value).__name__}")
 
 

@@ -25,6 +25,15 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(parts) or (1 << 30,)
 
 
+def narrowed(constants: Constants, version: str, card: Card) -> Constants:
+    """The rows that hold for a version on a card: whoever looks at many loads of both need not look at the others again."""
+    key = version_key(version)
+    return {
+        name: tuple(row for row in rows if _in_versions(row, key) and _on_card(row, card))
+        for name, rows in constants.items()
+    }
+
+
 def constant(load: Load, name: str) -> Constant:
     """The row for this load; `KeyError` where the engine's data has none, which a test rules out."""
     return pick(load.constants, name, load.version, load.card, load.degrees, bool(load.geometry.kv_lora_rank))

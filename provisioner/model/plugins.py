@@ -216,6 +216,10 @@ class Place:
             return "provision"
         return f"provision-{sha256(self.state.encode()).hexdigest()[:8]}"
 
+    @property
+    def database(self) -> str:
+        return f"{self.state}/state.db"
+
     def release(self, digest: str) -> str:
         return f"{self.state}/releases/{digest}"
 

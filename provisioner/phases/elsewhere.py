@@ -60,6 +60,8 @@ def _there(spec: Spec, hardware: str | None, books: catalog.Catalog, place: Plac
 
 
 def _learned(place: Place) -> Learned:
+    if not os.path.exists(place.database):
+        return Learned((), elsewhere=True)
     from provisioner.world.store import reading
 
     with reading(place.state) as store:
@@ -104,10 +106,9 @@ def side_by_side(spec: Spec, hardware: str | None, others: tuple[str, ...], plac
 
 def facts_given(hardware: str, books: catalog.Catalog) -> HostFacts:
     """`--hardware`: the document that `detect --json` printed elsewhere, or a shorthand."""
-    from provisioner.facts.document import facts_from_document
-    from provisioner.planning.shorthand import machine_from_text
-
     if not os.path.lexists(hardware) and not hardware.endswith(".json"):
+        from provisioner.planning.shorthand import machine_from_text
+
         return machine_from_text(hardware, books)
     try:
         with open(hardware, encoding="utf-8") as stream:
@@ -120,4 +121,6 @@ def facts_given(hardware: str, books: catalog.Catalog) -> HostFacts:
         raise BadInput(
             f"{hardware}: this is no JSON document", fix="give it what `provision detect --json` printed"
         ) from None
+    from provisioner.facts.document import facts_from_document
+
     return facts_from_document(document)

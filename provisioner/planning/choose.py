@@ -9,6 +9,7 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.attempt import Attempt, Choice, Scene
+from provisioner.planning.bounds import least_missing
 from provisioner.planning.engines import engines_for, on_processors, out_of_question, task_of
 from provisioner.planning.held import try_held
 from provisioner.planning.served import try_served
@@ -26,6 +27,9 @@ WORTH = 1.25
 """How much faster a weaker step has to be, where neither is fast enough to talk to."""
 WIDE = ("f16", "bf16", "f32")
 """Twice the bytes of 8 bits for answers that nobody tells apart: on processors only when asked for."""
+
+Known = dict[tuple[Rung, str], Attempt]
+"""What was tried already, by step and engine."""
 
 
 def choose(scene: Scene) -> Choice:
@@ -45,7 +49,7 @@ def fits(scene: Scene) -> bool:
 
 
 def _any_step(scene: Scene, profile: Profile) -> bool:
-    return any(not attempt.problem for attempt in _attempts(scene, profile, _rungs(scene, profile)[::-1]))
+    return any(not attempt.problem for attempt in _attempts(scene, profile, _rungs(scene, profile)[::-1], {}))
 
 
 def _largest_tier(scene: Scene, among: Profile) -> Choice:
@@ -53,15 +57,39 @@ def _largest_tier(scene: Scene, among: Profile) -> Choice:
     choice = None
     for name in among.tiers:
         profile = scene.catalog.profile(name)
-        choice = _down_the_ladder(scene, profile)
-        reason = choice.attempt.problem or _too_slow(choice.attempt)
+        known: Known = {}
+        reason = _nearest_problem(scene, profile, known) if name != among.tiers[-1] else ""
         if not reason:
-            return replace(choice, tiers=tuple(passed))
+            choice = _down_the_ladder(scene, profile, known)
+            reason = choice.attempt.problem or _too_slow(choice.attempt)
+            if not reason:
+                return replace(choice, tiers=tuple(passed))
         passed.append(Rejected(profile.name, reason))
     if choice is None:
         raise BadInput(f"profile `{among.name}` has nothing to choose from", fix="give it tiers")
     reason = choice.attempt.problem or _too_slow(choice.attempt)
     return replace(choice, attempt=replace(choice.attempt, problem=reason), tiers=tuple(passed))
+
+
+def _nearest_problem(scene: Scene, profile: Profile, known: Known) -> str:
+    """Why no step of a tier fits, as the one says that comes nearest; empty where one fits.
+
+    A step whose weights alone are too much for all devices is not laid out where another comes nearer than it can.
+    """
+    rungs = _rungs(scene, profile)
+    steps = [
+        (least_missing(scene, profile, *step), place, step) for place, step in enumerate(_steps(scene, profile, rungs))
+    ]
+    nearest, reason = (True, float("inf"), 0), ""
+    for least, place, step in sorted(steps, key=lambda one: one[:2]):
+        if (False, least) > nearest[:2]:
+            break
+        attempt = known[step[0], step[1].name] = _try(scene, profile, *step)
+        if not attempt.problem:
+            return ""
+        if not reason or (*_shortfall(attempt), -place) < nearest:
+            nearest, reason = (*_shortfall(attempt), -place), attempt.problem
+    return reason
 
 
 def _too_slow(attempt: Attempt) -> str:
@@ -71,9 +99,9 @@ def _too_slow(attempt: Attempt) -> str:
     return f"about {rate:.2g} tokens/s ({attempt.speed.basis}), and less than {limit:.2g} is no conversation"
 
 
-def _down_the_ladder(scene: Scene, profile: Profile) -> Choice:
+def _down_the_ladder(scene: Scene, profile: Profile, known: Known | None = None) -> Choice:
     tried: list[Attempt] = []
-    attempts = _attempts(scene, profile, _rungs(scene, profile))
+    attempts = _attempts(scene, profile, _rungs(scene, profile), known or {})
     for attempt in attempts:
         tried.append(attempt)
         if not attempt.problem:
@@ -114,11 +142,16 @@ def _bits(attempt: Attempt) -> float:
     return subject.weights_bytes * 8 / subject.parameters if subject and subject.parameters else float("inf")
 
 
-def _attempts(scene: Scene, profile: Profile, ladder: tuple[Rung, ...]) -> Iterator[Attempt]:
+def _attempts(scene: Scene, profile: Profile, ladder: tuple[Rung, ...], known: Known) -> Iterator[Attempt]:
+    return (
+        known.get((rung, engine.name)) or _try(scene, profile, rung, engine)
+        for rung, engine in _steps(scene, profile, ladder)
+    )
+
+
+def _steps(scene: Scene, profile: Profile, ladder: tuple[Rung, ...]) -> Iterator[tuple[Rung, Engine]]:
     """Each step of the ladder on each engine that could do it."""
-    for rung in ladder:
-        for engine in engines_for(scene, profile, rung):
-            yield _try(scene, profile, rung, engine)
+    return ((rung, engine) for rung in ladder for engine in engines_for(scene, profile, rung))
 
 
 def _try(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from provisioner.engines._constants import pick
+from provisioner.engines._constants import narrowed, pick
 from provisioner.model.engines import Constant, EngineEntry
 from provisioner.model.load import Card, Degrees, Load, Usage
 from provisioner.model.plan import Decision, Rejected
@@ -73,7 +73,8 @@ def dials_of(engine: Engine, scene: Scene, subject: Subject, card: Card) -> Dial
     precision, version, because = _computes_in(engine, scene, subject, card)
     asked = number(options, SEQUENCES)
     batched = number(options, BATCHED)
-    found = pick(entry.constants, "batched_tokens", version, card, Degrees())
+    constants = _narrowed(entry, scene, version, card)
+    found = pick(constants, "batched_tokens", version, card, Degrees())
     return Dials(
         precision=precision,
         version=version,
@@ -88,8 +89,16 @@ def dials_of(engine: Engine, scene: Scene, subject: Subject, card: Card) -> Dial
         largest_graph=number(options, GRAPHS),
         cache_bytes=number(options, (CACHE_BYTES,)),
         offloaded_bytes=offloaded(options),
-        constants=entry.constants,
+        constants=constants,
     )
+
+
+def _narrowed(entry: EngineEntry, scene: Scene, version: str, card: Card) -> Mapping[str, tuple[Constant, ...]]:
+    key = ("constants", entry.name, version, card.vendor, card.name, card.architecture, card.total_bytes)
+    kept = scene.lasting
+    if key not in kept:
+        kept[key] = narrowed(entry.constants, version, card)
+    return cast("Mapping[str, tuple[Constant, ...]]", kept[key])
 
 
 def _computes_in(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
@@ -129,17 +138,28 @@ def _precisions(scene: Scene, subject: Subject) -> tuple[str, ...]:
 def _newest_that_runs(engine: Engine, scene: Scene, subject: Subject, card: Card) -> tuple[str, str, str]:
     """Precision and version: today's where it runs, else half precision, else the newest release that still runs here."""
     entry = scene.catalog.engine(engine.name)
-    versions = sorted(entry.releases, key=entry.releases.__getitem__, reverse=True)
-    built = [version for version in versions if not unbuilt(entry, version, card)] or versions or [""]
-    first = unbuilt(entry, versions[0], card) if versions else ""
-    for version in built:
+    versions = sorted(entry.releases, key=entry.releases.__getitem__, reverse=True) or [""]
+    first, fallback = unbuilt(entry, versions[0], card), ""
+    for version in _built(entry, versions, card):
+        fallback = fallback or version
         for precision in _precisions(scene, subject):
             why = engine.refuses(bare_load(engine, scene, subject, card, precision, version))
             if not why:
-                told = "" if version == (versions or [""])[0] else f"the newest that runs on {card.name}: {first}"
+                told = "" if version == versions[0] else f"the newest that runs on {card.name}: {first}"
                 return precision, version, told
             first = first or why
-    return _precisions(scene, subject)[0], built[0], ""
+    return _precisions(scene, subject)[0], fallback, ""
+
+
+def _built(entry: EngineEntry, versions: list[str], card: Card) -> Iterator[str]:
+    """Those that there are for this maker's cards, looked for one by one; all of them, where there is none."""
+    none = True
+    for version in versions:
+        if not unbuilt(entry, version, card):
+            none = False
+            yield version
+    if none:
+        yield from versions
 
 
 def unbuilt(entry: EngineEntry, version: str, card: Card) -> str:

@@ -121,7 +121,9 @@ def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
             yield _tuned(asked, layout, card, dials)
     if hopeless and not asked.scene.terse:
         _, layout, dials = min(hopeless, key=lambda found: found[0])
-        yield _tuned(asked, layout, card_of(asked.scene.catalog, layout.card), dials)
+        card = card_of(asked.scene.catalog, layout.card)
+        *_, fewest = flags.sequences(dials, card, layout.degrees, asked.slots)
+        yield _on(asked, layout, card, replace(dials, sequences=fewest))
 
 
 def _layouts(asked: Asked, site: Site) -> Iterator[tuple[Layout, Dials]]:

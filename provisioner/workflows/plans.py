@@ -14,14 +14,15 @@ from provisioner.workflows import place_of, targets
 
 def plan(spec: Spec, hardware: str | None, state_dir: str, changed: str | None = None) -> Planned:
     """What would be done and why; nothing is changed. `changed` says what would be different of the hardware."""
-    from provisioner.phases.elsewhere import elsewhere
-    from provisioner.phases.prepare import look
-    from provisioner.world.store import reading
-
     place = place_of(state_dir)
     if hardware is not None or changed is not None:
+        from provisioner.phases.elsewhere import elsewhere
+
         ground = elsewhere(spec, hardware, place, changed)
     else:
+        from provisioner.phases.prepare import look
+        from provisioner.world.store import reading
+
         with reading(place.state) as store:
             ground = look(spec, store, place)
     return Planned(ground.facts, ground.plan, ground.actions)

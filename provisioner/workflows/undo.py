@@ -57,7 +57,7 @@ def _kept(place: Place) -> tuple[str, ...]:
     blobs = f"{place.state}/blobs/sha256"
     size = sum(entry.stat().st_size for entry in os.scandir(blobs)) if os.path.isdir(blobs) else 0
     weights = (f"{amount(size)} of weights in {blobs} (`provision down --purge` removes them)",) if size else ()
-    return (*weights, f"the history in {place.state}/state.db")
+    return (*weights, f"the history in {place.database}")
 
 
 def rollback(

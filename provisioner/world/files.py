@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import stat
 import sys
 
@@ -65,6 +64,7 @@ def write_tree(folder: str, files: dict[str, tuple[str, int]]) -> None:
 
 def write_new_tree(folder: str, files: dict[str, tuple[str, int]]) -> None:
     """The same where nothing but this folder is ours: what lies beside it is left alone."""
+    import shutil
     import tempfile
 
     beside = tempfile.mkdtemp(prefix=f".{os.path.basename(folder)}.", dir=os.path.dirname(folder))
@@ -100,6 +100,8 @@ def remove_tree(path: str) -> None:
     """Remove a folder; it loses its name first, so that nobody takes half of it for the whole."""
     if not os.path.lexists(path):
         return
+    import shutil  # It brings three packers along, and most verbs remove nothing.
+
     if not path.endswith(".tmp"):
         aside = f"{path}.tmp"
         if os.path.lexists(aside):
