@@ -13,6 +13,7 @@ import pytest
 
 from provisioner.planning.firewall import ruleset
 from tests.components import demand
+from tests.e2e import hierarchies
 from tests.e2e.conftest import Installation
 from tests.e2e.containers import PROJECT, SYSTEMD, Container, started, wait_for_systemd
 from tools import docker, images, machines
@@ -68,7 +69,7 @@ def bare_host(wheel: Path, pytestconfig: pytest.Config) -> Iterator[Container]:
     demand("lab-host", pytestconfig)
     demand("index", pytestconfig)
     options = [*SYSTEMD, *docker.way_out(), "--volume=/var/lib/docker"]
-    with started(machines.lab_image(), options, ["/sbin/init"]) as lab:
+    with hierarchies.none_left(), started(machines.lab_image(), options, ["/sbin/init"]) as lab:
         wait_for_systemd(lab)
         lab.copy_in(wheel, f"/opt/{wheel.name}")
         pip = "/opt/provision/bin/pip"
