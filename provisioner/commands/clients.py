@@ -9,8 +9,8 @@ NAMES = ("python", "javascript", "curl", "chatbox", "cherry-studio", "page-assis
 
 def run(arguments: Arguments, screen: Screen) -> int:
     from provisioner.phases import clients
+    from provisioner.planning.entrance import base_url, behind, entrance
     from provisioner.views.clients import Access, clients_document, clients_view
-    from provisioner.views.endpoint import base_url, behind, entrance
     from provisioner.workflows import place_of
 
     name = arguments.text("name")

@@ -76,6 +76,17 @@ class BesideStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """What was measured of one model of the release in force; `plan` is what the release's plan says of this model."""
+
+    plan: Plan
+    learned: tuple[Reading, ...] = ()
+    """Each part of its planned memory, and what the engine said of it after its starts."""
+    speed: "Baseline | None" = None
+    """How fast it was when it was measured last."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What is in force. `plan` is the one that the release was made from; None when nothing is in force."""
 
@@ -87,11 +98,8 @@ class Status:
     beside: tuple[BesideStatus, ...] = ()
     holder: str | None = None
     """Who runs `provision` on this state right now."""
-    learned: tuple[Reading, ...] = ()
-    """Each part of the plan's memory, and what the engine said of it after its starts."""
-    speed: "Baseline | None" = None
-    """How fast it was when it was measured last."""
-
+    models: tuple[ModelStatus, ...] = ()
+    """Each model of the plan, in its order; empty where nothing is in force."""
     weights_bytes: int = 0
     """What the store of weights takes on disk."""
     silence: str = ""

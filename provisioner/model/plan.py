@@ -175,6 +175,7 @@ class PlannedModel:
     capacity: Capacity | None
     services: tuple[str, ...]
     """The names of its services in the plan."""
+    reckoned: tuple[Reckoned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ class Plan:
     models: tuple[PlannedModel, ...] = ()
     """Each of several models, in the order in which they were named; empty where there is one, which the plan itself tells.
 
-    With several, `model`, `engine`, `parallel`, `context` and `capacity` are those of the first, and `memory` adds up all of them.
+    With several, `model`, `engine`, `parallel`, `context`, `capacity` and `reckoned` are those of the first, and `memory` adds up all of them.
     """
     beside: tuple[Container, ...] = ()
     """What stands beside the engines: chat page, gateway, monitoring; empty on targets that start engines alone."""

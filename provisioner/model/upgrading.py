@@ -26,12 +26,21 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Speeds:
+    """How fast one model was before and is now; `before` is None of one that is new, or of one that did not answer."""
+
+    model: str
+    before: Baseline | None
+    after: Baseline
+
+
+@dataclass(frozen=True, slots=True)
 class Upgraded:
     """`previous` is the release that was left; `differences` are empty where it is in force still."""
 
     outcome: Outcome
     previous: str
     differences: tuple[Difference, ...] = ()
-    before: Baseline | None = None
-    after: Baseline | None = None
+    speeds: tuple[Speeds, ...] = ()
+    """Of each model of the new release; empty where nothing was measured."""
     tolerance: float = 0.0

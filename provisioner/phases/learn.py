@@ -11,7 +11,10 @@ from provisioner.model.learned import Residual
 from provisioner.model.measured import Measured
 from provisioner.model.plan import Finding, Plan, Service
 from provisioner.model.plugins import Engine, Place
+from provisioner.model.release import Running
 from provisioner.phases.observe import read_key
+from provisioner.phases.survey import running
+from provisioner.planning.merged import apart
 from provisioner.planning.residuals import residuals
 from provisioner.world import containers, probe
 from provisioner.world.store import Store
@@ -22,10 +25,21 @@ KEEPER = re.compile(r"^\S+Z keeper: .*$", re.MULTILINE)
 """The keeper's own lines: the last of them is where the last start begins."""
 
 
-def learn(plan: Plan, store: Store, place: Place) -> tuple[Finding, ...]:
-    """What could not be read back or kept is told, and is no reason against a release that answers."""
+def learn(plan: Plan, store: Store, place: Place, before: tuple[Running, ...]) -> tuple[Finding, ...]:
+    """What could not be read back or kept is told, and is no reason against a release that answers.
+
+    What ran `before` and was left alone did not start, so nothing is learned of it again.
+    """
     try:
-        found = tuple(one for service in plan.services for one in _of(plan, service, place))
+        old = {(one.service, one.pid, one.started) for one in before}
+        started = {one.service for one in running(place.state) if (one.service, one.pid, one.started) not in old}
+        found = tuple(
+            one
+            for part in apart(plan)
+            for service in part.services
+            if service.name in started
+            for one in _of(part, service, place)
+        )
         if found:
             store.remember_residuals(found)
     except (UserError, OSError) as error:
@@ -35,9 +49,8 @@ def learn(plan: Plan, store: Store, place: Place) -> tuple[Finding, ...]:
 
 
 def _of(plan: Plan, service: Service, place: Place) -> tuple[Residual, ...]:
-    """Several models on one machine have plans of their own, and only the first one's parts are known here."""
     engine = cast(Engine, catalog.find("provisioner.engines", "ENGINE", service.engine))
-    if engine.read_back is None or any(other.model_path != service.model_path for other in plan.services):
+    if engine.read_back is None:
         return ()
     measured: Measured = engine.read_back(_last_start(service, place), _metrics(service))
     return residuals(plan, measured)

@@ -11,7 +11,7 @@ from provisioner.model.plan import Finding, Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Action, Release, Standing
-from provisioner.model.upgrading import Terms
+from provisioner.model.upgrading import Speeds, Terms
 from provisioner.phases import snapshots
 from provisioner.phases.bench import bench
 from provisioner.phases.enforce import Change, Proved, enforce
@@ -48,8 +48,8 @@ def tolerance_of(terms: Terms, plan: Plan) -> float:
     return books.profile(plan.profile).tolerance if plan.profile in books.profiles else TOLERANCE
 
 
-def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
-    """The new release in force, and what was measured before and after; or the old one, and an error that says so."""
+def step_up(step: Step) -> tuple[Proved, tuple[Speeds, ...]]:
+    """The new release in force, and what was measured of its models before and after; or the old one, and an error that says so."""
     try:
         before, notes = _before(step)
         if not step.first:
@@ -59,13 +59,13 @@ def step_up(step: Step) -> tuple[Proved, Baseline | None, Baseline | None]:
             step.run.close("failed" if isinstance(error, Exception) else "interrupted")
         raise
     judge = Judge(step, before)
-    first = step.plan.model.id if step.plan.model else ""
     change = Change(
         step.run, step.release, step.plan, step.facts, step.standing, step.targets, step.place, first=step.first,
         also=lambda: (*notes, *judge.findings()),
         data_back=lambda now: pays(now, step.run.store, step.targets, step.place),
     )  # fmt: skip
-    return enforce(change), before.get(first), judge.after.get(first)
+    proved = enforce(change)
+    return proved, tuple(Speeds(name, before.get(name), after) for name, after in judge.after.items())
 
 
 def _before(step: Step) -> tuple[dict[str, Baseline], tuple[Finding, ...]]:

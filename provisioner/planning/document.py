@@ -1,10 +1,11 @@
 """The plan as the document `provision.plan/1`, which scripts may rely on: `docs/reference/plan.schema.json`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from provisioner.documents import Json, encode
+from provisioner.documents import Json, encode, encode_object
 from provisioner.model.outcome import Compared
 from provisioner.model.plan import Plan
+from provisioner.model.record import replace
 
 SCHEMA = "provision.plan/1"
 COMPARISON = "provision.comparison/1"
@@ -32,8 +33,19 @@ def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
         "cheapest_changes": encode(plan.cheapest_changes),
         "findings": encode(plan.findings),
         "actions": list(actions),
-        **({"models": encode(plan.models)} if plan.models else {}),
+        **({"models": list(_models(plan))} if plan.models else {}),
     }
+
+
+def _models(plan: Plan) -> Iterator[Json]:
+    """Each of several, and where requests for it will go."""
+    from provisioner.planning.entrance import addresses  # Most plans are of one model.
+    from provisioner.planning.merged import apart
+
+    for one, part in zip(plan.models, apart(plan), strict=True):
+        told = encode_object(replace(one, reckoned=()))
+        del told["reckoned"]
+        yield {**told, "base_urls": list(addresses(part))}
 
 
 def comparison_document(compared: Iterable[Compared]) -> dict[str, Json]:

@@ -63,6 +63,7 @@ def _of_one(plan: Plan, one: PlannedModel) -> Plan:
         context=one.context,
         memory=one.memory,
         capacity=one.capacity,
+        reckoned=one.reckoned,
         services=tuple(service for service in plan.services if service.name in one.services),
         models=(),
     )
@@ -84,6 +85,7 @@ def _alone(plan: Plan) -> PlannedModel:
         memory=plan.memory,
         capacity=plan.capacity,
         services=tuple(service.name for service in plan.services),
+        reckoned=plan.reckoned,
     )
 
 

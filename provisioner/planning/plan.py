@@ -48,7 +48,10 @@ def make_plan(
         there = parted(facts, len(spec.models))
         several = Scene(_wish(spec, catalog), there, survey(there), catalog, shelf, learned=learned)
         return plan_several(
-            spec, several, lambda one, there: make_plan(one, there, catalog, shelf, place, learned=learned), in_force
+            spec,
+            several,
+            lambda one, there, known: make_plan(one, there, catalog, shelf, place, learned=known),
+            in_force,
         )
     system = system_of(facts)
     wish = replace(_named(_wish(_kept(spec, in_force), catalog), catalog), system=system)

@@ -5,10 +5,12 @@ holds here, and the sums are made afterwards. On a device that models share, wha
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
+from provisioner.model.learned import NOTHING, Learned
 from provisioner.model.plan import Decision, Plan
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import MOST_MODELS, Spec
@@ -22,6 +24,7 @@ from provisioner.planning.steady import first_ports, in_force_of
 from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
 
 PlanOne = Callable[[Spec, HostFacts], Plan]
+PlanLearned = Callable[[Spec, HostFacts, Learned], Plan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,17 @@ class Table:
         return self.scene.wish.port
 
 
-def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | None = None) -> Plan:
-    """`scene` is the machine, `plan_one` plans a single model on it; one of several alone is that model."""
+def plan_several(spec: Spec, scene: Scene, planner: PlanLearned, in_force: Plan | None = None) -> Plan:
+    """`scene` is the machine, `planner` plans a single model on it; one of several alone is that model."""
     _insist(spec, scene.catalog)
     if len(spec.models) == 1 and scene.wish.replicas is None:
-        return plan_one(replace(spec, model=spec.models[0], models=()), scene.facts)
-    table = deal(spec, scene)
+        return planner(replace(spec, model=spec.models[0], models=()), scene.facts, scene.learned)
+    plan_one = partial(_steady, planner, scene.learned)
+    table, plans = _dealt(spec, scene, plan_one)
     if table.packed.left:
         from provisioner.planning.crowded import refused
 
         return refused(table)
-    plans = tuple(_settled(table, plan_one))
     failed = next((pair for pair in zip(table.names, plans, strict=True) if pair[1].verdict != "fits"), None)
     if failed is not None:
         from provisioner.planning.crowded import refused_beside
@@ -64,9 +67,32 @@ def plan_several(spec: Spec, scene: Scene, plan_one: PlanOne, in_force: Plan | N
         return refused_beside(*failed, left_bytes=_host_left(table, plans))
     _insist_on_names(table, plans)
     if len({plan.target for plan in plans}) > 1:
-        return plan_several(replace(spec, target=_common_target(plans)), scene, plan_one, in_force)
+        return plan_several(replace(spec, target=_common_target(plans)), scene, planner, in_force)
     lasting = _lasting(table, plans, plan_one, in_force)
     return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table), scene.wish.replicas or 1)
+
+
+def _dealt(spec: Spec, scene: Scene, plan_one: PlanOne) -> tuple[Table, tuple[Plan, ...]]:
+    """Dealt out by the arithmetic alone while that holds: shares that followed each measurement would make every start another release."""
+    if scene.learned.residuals:
+        table, plans = _tried(spec, replace(scene, learned=NOTHING, known={}), plan_one)
+        if plans and all(plan.verdict == "fits" for plan in plans):
+            return table, plans
+    return _tried(spec, scene, plan_one)
+
+
+def _steady(planner: PlanLearned, learned: Learned, spec: Spec, facts: HostFacts) -> Plan:
+    """What starts measured corrects what is told of the memory, and in a share that still holds it nothing of what is started."""
+    told = planner(spec, facts, learned)
+    if not learned.residuals or told.verdict != "fits":
+        return told
+    bare = planner(spec, facts, NOTHING)
+    return bare if bare.verdict == "fits" and bare.services != told.services else told
+
+
+def _tried(spec: Spec, scene: Scene, plan_one: PlanOne) -> tuple[Table, tuple[Plan, ...]]:
+    table = deal(spec, scene)
+    return table, () if table.packed.left else tuple(_settled(table, plan_one))
 
 
 def deal(spec: Spec, scene: Scene) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from provisioner.documents import Json
 from provisioner.model.plan import Service
 from provisioner.model.record import dataclass
-from provisioner.views.endpoint import Entrance
+from provisioner.planning.entrance import Entrance
 from provisioner.views.layout import Look, harmless, remedy, wrapped
 
 PLACEHOLDER = "YOUR-KEY"
@@ -31,7 +31,7 @@ class Access:
     key: str = ""
     key_name: str = ""
     elsewhere: tuple[tuple[str, str], ...] = ()
-    """Further models, each with an address of its own, where no gateway stands before them."""
+    """Further models, and copies of this one, each with an address of its own, where no gateway stands before them."""
 
     @property
     def word(self) -> str:
@@ -260,11 +260,18 @@ def harmless_text(text: str) -> list[str]:
 
 def _common(access: Access, look: Look) -> list[str]:
     lines = [f"{look.paint('Address', 'bold')}  {access.found.base_url}", f"  serves {harmless(_models(access))}"]
-    lines += [f"  {harmless(model)} is at {address}, and takes the same key" for model, address in access.elsewhere]
+    lines += [
+        f"  {_elsewhere(model, access)} is at {address}, and takes the same key" for model, address in access.elsewhere
+    ]
     if access.found.authority:
         trust = f"clients elsewhere need a copy of {access.found.authority}, which is no secret, and have to trust it"
         lines += wrapped(trust, look.width, "  ")
     return lines if access.key else [*lines, *_about_the_key(access, look)]
+
+
+def _elsewhere(model: str, access: Access) -> str:
+    here = any(one.model_name == model for one in access.models)
+    return f"{harmless(model)}, another copy," if here else harmless(model)
 
 
 def _about_the_key(access: Access, look: Look) -> list[str]:
@@ -285,6 +292,7 @@ def clients_document(names: tuple[str, ...], access: Access) -> dict[str, Json]:
         "base_url": access.found.base_url,
         "authority": access.found.authority or None,
         "models": [{"id": one.model_name, "context": one.context} for one in access.models],
+        "elsewhere": [{"model": model, "base_url": address} for model, address in access.elsewhere],
         "key_file": None if access.found.gated else access.found.key_file,
         "key_name": access.key_name or None,
         "clients": [_entry(name, access) for name in names],

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from provisioner.model.outcome import Compared
 from provisioner.model.plan import Plan
+from provisioner.planning.merged import apart
 from provisioner.views.layout import Look, clipped, columns, harmless, number, pace, padded, size
 
 NARROWEST = 14
@@ -23,9 +24,15 @@ def _block(compared: Sequence[Compared], label: int, look: Look) -> list[str]:
     titles = "".join(f"  {padded(clipped(harmless(one.name), width), width)}" for one in compared)
     lines = [look.paint(f"{' ' * label}{titles}".rstrip(), "bold")]
     for head, figure in ROWS:
-        cells = [clipped(harmless(figure(one.plan)), width) for one in compared]
+        cells = [clipped(harmless(_of_each(figure, one.plan)), width) for one in compared]
         lines.append(f"{padded(head, label)}{''.join(f'  {padded(cell, width)}' for cell in cells)}".rstrip())
     return lines
+
+
+def _of_each(figure: Callable[[Plan], str], plan: Plan) -> str:
+    """Of several models in their order; what is the same of all of them is said once."""
+    found = [figure(part) for part in apart(plan)]
+    return found[0] if len(set(found)) == 1 else " / ".join(found)
 
 
 def _verdict(plan: Plan) -> str:

@@ -7,6 +7,7 @@ from provisioner.model.outcome import (
     Benched,
     BesideStatus,
     Checked,
+    ModelStatus,
     Outcome,
     Planned,
     Removed,
@@ -14,10 +15,11 @@ from provisioner.model.outcome import (
     ServiceStatus,
     Status,
 )
-from provisioner.model.plan import Plan, Service
+from provisioner.model.plan import Plan, PlannedModel, Service
 from provisioner.model.release import Applied, HistoryEntry
-from provisioner.model.upgrading import Upgraded
-from provisioner.views.endpoint import base_url, entrance_document
+from provisioner.model.upgrading import Speeds, Upgraded
+from provisioner.planning.entrance import base_url
+from provisioner.views.endpoint import entrance_document
 
 
 def applied_document(outcome: Outcome) -> dict[str, Json]:
@@ -39,21 +41,46 @@ def applied_document(outcome: Outcome) -> dict[str, Json]:
         "observed": encode(outcome.observed),
         "findings": encode(outcome.report.findings),
         "exit_code": outcome.report.exit_code,
+        **_each([_model(one) for one in outcome.plan.models]),
+    }
+
+
+def _each(models: list[Json]) -> dict[str, Json]:
+    """Where there is one model, all that is said is said of it."""
+    return {"models": models} if len(models) > 1 else {}
+
+
+def _model(one: Plan | PlannedModel) -> dict[str, Json]:
+    """One of several models, in the words that the document has for the only one."""
+    services = (each if isinstance(each, str) else each.name for each in one.services)
+    return {
+        "model": one.model.id if one.model else None,
+        "precision": one.model.precision if one.model else None,
+        "engine": one.engine,
+        "services": list(services),
     }
 
 
 def upgrade_document(upgraded: Upgraded) -> dict[str, Json]:
     """The receipt of `up`, and what `upgrade` found besides."""
-    before, after = upgraded.before, upgraded.after
+    speeds = {one.model: one for one in upgraded.speeds}
+    plan = upgraded.outcome.plan
     return {
         **applied_document(upgraded.outcome),
         "schema": "provision.upgrade/1",
         "verb": "upgrade",
         "previous": upgraded.previous,
         "differences": encode(upgraded.differences),
-        "before": measured(before) if before else None,
-        "after": measured(after) if after else None,
+        **_speeds(upgraded.speeds[0] if upgraded.speeds else None),
+        **_each([{**_model(one), **_speeds(speeds.get(one.model.id))} for one in plan.models]),
         "tolerance": upgraded.tolerance,
+    }
+
+
+def _speeds(one: Speeds | None) -> dict[str, Json]:
+    return {
+        "before": measured(one.before) if one and one.before else None,
+        "after": measured(one.after) if one else None,
     }
 
 
@@ -112,9 +139,17 @@ def status_document(status: Status) -> dict[str, Json]:
         "findings": encode(status.findings),
         "unfinished": status.unfinished,
         "holder": status.holder,
-        "memory": [_reading(one) for one in status.learned],
         "weights_bytes": status.weights_bytes,
-        "speed": measured(status.speed) if status.speed else None,
+        **_measured(status.models[0] if status.models else None),
+        **_each([{**_model(one.plan), **_measured(one)} for one in status.models]),
+    }
+
+
+def _measured(one: ModelStatus | None) -> dict[str, Json]:
+    """What the starts and `bench` measured of a model."""
+    return {
+        "memory": [_reading(each) for each in one.learned] if one else [],
+        "speed": measured(one.speed) if one and one.speed else None,
     }
 
 

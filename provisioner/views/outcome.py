@@ -4,7 +4,9 @@ from provisioner.model.facts import Unknown
 from provisioner.model.outcome import Outcome, Planned, Removed, RolledBackTo
 from provisioner.model.plan import Completion, Plan
 from provisioner.model.release import Applied
-from provisioner.views.endpoint import base_url, endpoint_lines, entrance, models_of
+from provisioner.planning.entrance import addresses, entrance, models_of
+from provisioner.planning.merged import apart
+from provisioner.views.endpoint import endpoint_lines
 from provisioner.views.layout import Look, clipped, columns, count, duration, harmless, wrapped
 from provisioner.views.plan import finding_lines, joined
 
@@ -21,7 +23,7 @@ def outcome_view(outcome: Outcome, look: Look, seconds: float) -> str:
     """The end of `up`: where it listens, what it answered, how to use it; `seconds` is how long the whole run took."""
     blocks = [
         [*_headline(outcome, look, seconds), *_recovered(outcome.recovered, look)],
-        [line for service in outcome.observed.services for line in answer_lines(service.completion, look)],
+        _answers(outcome, look),
         finding_lines(outcome.report.findings, look),
         endpoint_lines(outcome.plan, look),
         [look.paint(line, "dim") for line in wrapped(look.commands(NEXT), look.width)],
@@ -30,24 +32,36 @@ def outcome_view(outcome: Outcome, look: Look, seconds: float) -> str:
 
 
 def _headline(outcome: Outcome, look: Look, seconds: float) -> list[str]:
-    plan = outcome.plan
-    where = _where(plan)
     good = outcome.report.exit_code == 0
     sign = look.paint(look.sign("✓", "ok"), "green", "bold") if good else look.paint(look.sign("✗", "x"), "red", "bold")
     how = "set up and proved" if outcome.changed else "nothing had to be done; proved again"
     how = f"{how} in {duration(seconds)}"
-    head = f"{sign} {look.paint(where, 'bold')}"
+    places = _places(outcome.plan)
+    if len(places) > 1:
+        return [f"{sign} {how}", *(line for one in places for line in wrapped(one, look.width, "  ", "    "))]
+    head = f"{sign} {look.paint(', '.join(places), 'bold')}"
     return [f"{head}  ({how})"] if columns(f"{head}  ({how})") <= look.width else [head, f"  ({how})"]
 
 
-def _where(plan: Plan) -> str:
-    """The models and their addresses; behind a gateway they have one."""
+def _places(plan: Plan) -> list[str]:
+    """Each model and its addresses; behind a gateway all have one."""
     found = entrance(plan)
     if found is not None and found.gated:
-        return f"{', '.join(harmless(one.model_name) for one in models_of(plan))} at {found.base_url}"
-    return ", ".join(
-        f"{harmless(service.model_name)} at {base_url(service, plan.hostname)}" for service in plan.services
-    )
+        return [f"{', '.join(harmless(one.model_name) for one in models_of(plan))} at {found.base_url}"]
+    return [
+        f"{harmless(part.services[0].model_name)} at {', '.join(addresses(part))}"
+        for part in apart(plan)
+        if part.services
+    ]
+
+
+def _answers(outcome: Outcome, look: Look) -> list[str]:
+    """Of several engines each by its name."""
+    services = outcome.observed.services
+    named = len(services) > 1
+    return [
+        line for one in services for line in answer_lines(one.completion, look, one.name if named else "The engine")
+    ]
 
 
 def _took(applied: Applied | None) -> str:
@@ -59,12 +73,12 @@ def _recovered(sentence: str | None, look: Look) -> list[str]:
     return wrapped(f"An earlier run had not ended: {harmless(sentence)}", look.width, "  ") if sentence else []
 
 
-def answer_lines(completion: Completion | Unknown, look: Look) -> list[str]:
+def answer_lines(completion: Completion | Unknown, look: Look, who: str = "The engine") -> list[str]:
     """One chat answer of the engine, as it came, and how fast."""
     if isinstance(completion, Unknown):
-        return wrapped(f"The engine gave no answer: {harmless(completion.reason)}", look.width, "  ")
+        return wrapped(f"{who} gave no answer: {harmless(completion.reason)}", look.width, "  ")
     said = clipped(" ".join(harmless(completion.text).split()), ANSWER_COLUMNS)
-    lines = wrapped(f"The engine answered: {said or '(nothing that can be printed)'}", look.width, "  ", "    ")
+    lines = wrapped(f"{who} answered: {said or '(nothing that can be printed)'}", look.width, "  ", "    ")
     return [*lines, look.paint(f"  ({pace(completion)})", "dim")]
 
 

@@ -3,7 +3,9 @@
 import shlex
 
 from provisioner.model.outcome import Planned
-from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
+from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan
+from provisioner.planning.entrance import addresses, entrance
+from provisioner.planning.merged import apart
 from provisioner.views.layout import Look, columns, count, harmless, meter, number, pace, remedy, size, table, wrapped
 from provisioner.views.machine import machine_lines
 
@@ -37,7 +39,7 @@ def preview(planned: Planned, look: Look) -> str:
     blocks = [
         machine_lines(planned.facts, look),
         verdict_lines(plan, look),
-        budget_lines(plan.memory, look),
+        budget_lines(plan.memory, look, several=bool(plan.models)),
         finding_lines(plan.findings, look),
     ]
     return joined(blocks) + "\n"
@@ -54,7 +56,11 @@ def verdict_lines(plan: Plan, look: Look) -> list[str]:
         fixes = [line for one in _reasons(plan) for line in fix_lines(one, look, "  ")]
         return [f"{head}  {plan.profile}", *wrapped(harmless(plan.binding), look.width, "  "), *fixes]
     if plan.models:
-        return [_fits_head(plan, look), *(line for one in plan.models for line in _one_of_several(one, look))]
+        return [
+            _fits_head(plan, look),
+            *(line for part in apart(plan) for line in _one_of_several(part, look)),
+            *_door(plan, look),
+        ]
     model = plan.model
     what = f"{model.title} in {model.precision}" if model else plan.profile
     words = [
@@ -83,12 +89,35 @@ def _fits_head(plan: Plan, look: Look) -> str:
     return f"{head}  {plan.profile}"
 
 
-def _one_of_several(one: PlannedModel, look: Look) -> list[str]:
-    devices = ", ".join(budget.device for budget in one.memory.per_device if budget.device != "host") or "host"
-    requests = f", {count(one.capacity.concurrent_at_context, 'request')} at a time" if one.capacity else ""
-    told = f"{one.model.title} in {one.precision}, on {one.engine}, {devices}, {number(one.context)} tokens of context{requests}"
-    told += f", {number(one.memory.kv_tokens)} tokens fit its kv cache"
-    return wrapped(harmless(told), look.width, "  ")
+def _one_of_several(plan: Plan, look: Look) -> list[str]:
+    """By the name that requests have for it, and where they go if no gateway stands before all."""
+    model, memory, capacity = plan.model, plan.memory, plan.capacity
+    budgets = memory.per_device if memory else ()
+    words = [
+        f"{model.title} in {model.precision}" if model else plan.profile,
+        f"on {plan.engine}",
+        ", ".join(budget.device for budget in budgets if budget.device != "host") or "host",
+        _spread(plan),
+        f"{number(plan.context)} tokens of context",
+        f"{count(capacity.concurrent_at_context, 'request')} at a time" if capacity else "",
+        f"{number(memory.kv_tokens)} tokens fit its kv cache" if memory else "",
+    ]
+    name = look.paint(harmless(plan.services[0].model_name), "bold")
+    where = "" if _gated(plan) else f" at {', '.join(addresses(plan))}"
+    told = wrapped(harmless(", ".join(word for word in words if word)), look.width, "    ")
+    return [*wrapped(f"{name}{where}", look.width, "  ", "    "), *told]
+
+
+def _door(plan: Plan, look: Look) -> list[str]:
+    """One address for all models."""
+    if not _gated(plan):
+        return []
+    return wrapped(f"{addresses(plan)[0]} leads to each of them: a request names its model", look.width, "  ")
+
+
+def _gated(plan: Plan) -> bool:
+    found = entrance(plan)
+    return found is not None and found.gated
 
 
 def _reasons(plan: Plan) -> tuple[Finding, ...]:

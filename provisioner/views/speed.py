@@ -3,7 +3,7 @@
 from provisioner.model.baseline import Baseline, Figure
 from provisioner.model.outcome import Benched
 from provisioner.model.plan import Plan
-from provisioner.model.upgrading import Difference, Upgraded
+from provisioner.model.upgrading import Difference, Speeds, Upgraded
 from provisioner.views.layout import Look, clipped, count, duration, harmless, table, wrapped
 from provisioner.views.outcome import outcome_view
 from provisioner.views.plan import joined
@@ -13,13 +13,19 @@ LONGEST_VALUE = 80
 
 
 def bench_view(benched: Benched, look: Look) -> str:
+    shown = [_bench_view(one, look, several=bool(benched.others)) for one in (benched, *benched.others)]
+    return "\n\n".join(shown)
+
+
+def _bench_view(benched: Benched, look: Look, *, several: bool) -> str:
+    """One model, by the name that requests have for it where there are others."""
     plan, baseline = benched.plan, benched.baseline
     what = f"{plan.model.title} in {plan.model.precision}" if plan.model else baseline.model
+    what = f"{plan.services[0].model_name}, {what}" if several else what
     sign = look.paint(look.sign("✓", "ok"), "green")
     took = duration(baseline.speed.seconds)
     head = f"{sign} release {baseline.release[:12]}: {harmless(what)}, measured in {took}"
-    shown = joined([wrapped(head, look.width, "", "  "), speed_lines(plan, baseline, look)])
-    return "\n\n".join([shown, *(bench_view(one, look) for one in benched.others)])
+    return joined([wrapped(head, look.width, "", "  "), speed_lines(plan, baseline, look)])
 
 
 def speed_lines(plan: Plan, baseline: Baseline, look: Look) -> list[str]:
@@ -60,7 +66,7 @@ def upgrade_view(upgraded: Upgraded, look: Look, seconds: float) -> str:
     return joined(
         [
             _changes(upgraded, look),
-            _speeds(upgraded, look),
+            *(_speeds(one, look, several=len(upgraded.speeds) > 1) for one in upgraded.speeds),
             outcome_view(upgraded.outcome, look, seconds).splitlines(),
         ]
     )
@@ -78,12 +84,10 @@ def _difference(one: Difference, look: Look) -> list[str]:
     return wrapped(f"{harmless(one.what)}: {before or 'nothing'} → {after or 'nothing'}", look.width, "  ", "    ")
 
 
-def _speeds(upgraded: Upgraded, look: Look) -> list[str]:
-    if upgraded.after is None:
-        return []
-    after, before = upgraded.after.speed, upgraded.before.speed if upgraded.before else None
+def _speeds(one: Speeds, look: Look, *, several: bool) -> list[str]:
+    after, before = one.after.speed, one.before.speed if one.before else None
     rows = [
-        ("speed", "before", "now"),
+        (f"speed of {harmless(one.model)}" if several else "speed", "before", "now"),
         (
             "tokens/s, one request",
             _median(before.tokens_per_second if before else None),

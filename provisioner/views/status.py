@@ -4,10 +4,11 @@ from time import localtime, strftime
 
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reading
-from provisioner.model.outcome import BesideStatus, Checked, ServiceStatus, Status
+from provisioner.model.outcome import BesideStatus, Checked, ModelStatus, ServiceStatus, Status
 from provisioner.model.plan import Plan, ServiceObserved
 from provisioner.model.release import HistoryEntry
-from provisioner.views.endpoint import base_url, entrance, page_lines
+from provisioner.planning.entrance import base_url, entrance
+from provisioner.views.endpoint import page_lines
 from provisioner.views.layout import (
     Look,
     columns,
@@ -43,8 +44,7 @@ def status_view(status: Status, look: Look) -> str:
             _in_force(status, look),
             _service_lines(status, look),
             _entrance_lines(status, look),
-            _memory_lines(status, look),
-            _speed_lines(status, look),
+            *(_model_lines(one, look, several=len(status.models) > 1) for one in status.models),
             _disk_lines(status, look),
             finding_lines(status.findings, look),
             _unsettled(status, look),
@@ -56,11 +56,8 @@ def _in_force(status: Status, look: Look) -> list[str]:
     if status.release is None:
         return ["Nothing is in force here", *remedy("provision up", look, "  ")]
     plan = status.plan
-    what = (
-        f"{plan.profile}, {plan.model.title} in {plan.model.precision}, target {plan.target}"
-        if plan and plan.model
-        else "its plan cannot be read"
-    )
+    models = ", ".join(dict.fromkeys(f"{one.title} in {one.precision}" for one in plan.chosen)) if plan else ""
+    what = f"{plan.profile}, {models}, target {plan.target}" if plan and models else "its plan cannot be read"
     whole = bool(status.services) and status.whole
     sign = look.paint(look.sign("✓", "ok"), "green") if whole else look.paint(look.sign("✗", "x"), "red")
     return wrapped(f"{sign} release {status.release[:12]}: {harmless(what)}", look.width, "", "  ")
@@ -88,11 +85,20 @@ def _entrance_lines(status: Status, look: Look) -> list[str]:
     return [f"{look.paint('Use it', 'bold')}  {found.base_url}", *trust, *page_lines(found, look)]
 
 
-def _memory_lines(status: Status, look: Look) -> list[str]:
-    """Planned and measured beside each other, where the engine told anything at all."""
-    if not any(one.starts for one in status.learned):
+def _model_lines(one: ModelStatus, look: Look, *, several: bool) -> list[str]:
+    """What was measured of a model, under its name where there are others."""
+    blocks = [_memory_lines(one, look), _speed_lines(one, look)]
+    if not any(blocks):
         return []
-    rows = [("memory", "device", "planned", "measured"), *map(_memory_row, status.learned)]
+    name = one.plan.services[0].model_name
+    return [*([look.paint(harmless(name), "bold")] if several else []), *joined(blocks).splitlines()]
+
+
+def _memory_lines(one: ModelStatus, look: Look) -> list[str]:
+    """Planned and measured beside each other, where the engine told anything at all."""
+    if not any(part.starts for part in one.learned):
+        return []
+    rows = [("memory", "device", "planned", "measured"), *map(_memory_row, one.learned)]
     lines = table(rows, look)
     return [look.paint(lines[0], "dim"), *lines[1:]]
 
@@ -105,13 +111,13 @@ def _disk_lines(status: Status, look: Look) -> list[str]:
     )
 
 
-def _speed_lines(status: Status, look: Look) -> list[str]:
+def _speed_lines(one: ModelStatus, look: Look) -> list[str]:
     """What `bench` measured of the release in force."""
-    if status.speed is None or status.plan is None:
+    if one.speed is None:
         return []
     from provisioner.views.speed import speed_lines
 
-    return speed_lines(status.plan, status.speed, look)
+    return speed_lines(one.plan, one.speed, look)
 
 
 def _memory_row(one: Reading) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused
-from provisioner.model.outcome import Benched, BesideStatus, Checked, ServiceStatus, Status
+from provisioner.model.outcome import Benched, BesideStatus, Checked, ModelStatus, ServiceStatus, Status
 from provisioner.model.plan import Observed, Plan, Report
 from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
@@ -14,8 +14,6 @@ from provisioner.model.release import HistoryEntry
 from provisioner.workflows import QUIET, errors, place_of
 
 if TYPE_CHECKING:
-    from provisioner.model.baseline import Baseline
-    from provisioner.model.learned import Reading
     from provisioner.world.store import Store
 
 CONTAINERS = "docker"
@@ -44,9 +42,8 @@ def status(state_dir: str) -> Status:
             beside=tuple(BesideStatus(one, there.get(one.name)) for one in (plan.beside if plan else ())),
             unfinished=_unfinished(unfinished[0], store.last_step(unfinished[0].run)) if unfinished else None,
             holder=held,
-            learned=_readings(plan, store) if plan and plan.reckoned else (),
             weights_bytes=_on_disk(place),
-            speed=_measured(plan, digest, store) if plan and digest else None,
+            models=_models(plan, digest, store) if plan and digest else (),
             silence=silence,
             findings=tuple(findings(plan, place, silence)) if plan else (),
         )
@@ -64,16 +61,21 @@ def _on_disk(place: Place) -> int:
     return sum(entry.stat().st_blocks * 512 for entry in os.scandir(blobs)) if os.path.isdir(blobs) else 0
 
 
-def _readings(plan: Plan, store: "Store") -> "tuple[Reading, ...]":
-    """What was planned of memory, and what the engine said of it: the same for whoever reads or scripts it."""
+def _models(plan: Plan, digest: str, store: "Store") -> tuple[ModelStatus, ...]:
+    """What was planned of each, and what was measured of it: the same for whoever reads or scripts it."""
     from provisioner.model.learned import Learned
+    from provisioner.planning.merged import apart
     from provisioner.planning.residuals import readings
 
-    return readings(plan.reckoned, Learned(store.residuals()))
-
-
-def _measured(plan: Plan, digest: str, store: "Store") -> "Baseline | None":
-    return store.baseline(digest, plan.model.id if plan.model else "", plan.engine or "")
+    learned = Learned(store.residuals())
+    return tuple(
+        ModelStatus(
+            part,
+            readings(part.reckoned, learned),
+            store.baseline(digest, part.model.id if part.model else "", part.engine or ""),
+        )
+        for part in apart(plan)
+    )
 
 
 def _unfinished(entry: HistoryEntry, step: str) -> str:

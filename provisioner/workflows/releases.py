@@ -70,7 +70,9 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
         data_back=lambda now: pays(now, store, targets(), place),
     )  # fmt: skip
     applied, observed, findings = put(change)
-    outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
+    outcome = _outcome(
+        ground, applied, observed, (*findings, *learn(ground.plan, store, place, ground.standing.running)), None
+    )
     return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
 
 
@@ -136,9 +138,11 @@ def _step_up(
         progress.step(one.what)
         progress.done(str(one))
     step = Step(run, release, ground.plan, ground.facts, ground.standing, targets(), place, terms, left, ground.first)
-    (applied, observed, findings), before, after = step_up(step)
-    outcome = _outcome(ground, applied, observed, (*findings, *learn(ground.plan, store, place)), None)
-    return Upgraded(outcome, left, changes, before, after, tolerance_of(terms, ground.plan))
+    (applied, observed, findings), speeds = step_up(step)
+    outcome = _outcome(
+        ground, applied, observed, (*findings, *learn(ground.plan, store, place, ground.standing.running)), None
+    )
+    return Upgraded(outcome, left, changes, speeds, tolerance_of(terms, ground.plan))
 
 
 def _outcome(

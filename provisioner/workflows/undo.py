@@ -105,7 +105,9 @@ def rollback(
             if exchange else pays(now, store, targets(), place),
         )  # fmt: skip
         applied, _, findings = enforce(change)
-        return RolledBackTo(digest, previous, applied, Report((*findings, *learn(plan, store, place)), 0))
+        return RolledBackTo(
+            digest, previous, applied, Report((*findings, *learn(plan, store, place, standing.running)), 0)
+        )
 
 
 def _owed(standing: Standing, store: "Store", place: Place, digest: str, *, with_data: bool) -> tuple[Action, ...]:

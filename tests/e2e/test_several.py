@@ -48,6 +48,12 @@ def test_two_models_are_brought_up_asked_measured_and_taken_down(appliance: Appl
 
     assert [one["service"] for one in appliance.json("status")["services"]] == ["llm-alpha", "llm-beta"]
     assert appliance.json("check")["findings"] == []
+    benched = appliance.json("bench", "--quick")
+    assert [one["model"] for one in (benched, *benched["others"])] == ["alpha", "beta"]
+    for one in appliance.json("status")["models"]:
+        assert one["speed"]["model"] == one["model"]
+        assert one["services"] == [f"llm-{one['model']}"]
+        assert all(part["measured_bytes"] for part in one["memory"]), one["memory"]
     assert "beta.gguf" in appliance.ok("logs", "llm-beta", "-n", "2000").stdout
     held = appliance.json("model", "list")["models"]
     assert sorted((one["id"], one["releases"] == [first_release(appliance)]) for one in held) == [
@@ -61,16 +67,28 @@ def test_two_models_are_brought_up_asked_measured_and_taken_down(appliance: Appl
 def test_another_model_comes_and_goes_and_the_others_run_on(appliance: Appliance, tmp_path: Path) -> None:
     appliance.ok("up")
     two, good = pids(appliance), first_release(appliance)
+    assert starts(appliance) == {"alpha": 2, "beta": 2}, "both are of one kind: each start tells of both"
     gamma = models(tiny(tmp_path, "gamma", 2))
     three = appliance.json("up", *gamma)
     now = pids(appliance)
     assert {name: now[name] for name in two} == two
     assert [one["model"] for one in three["endpoints"]] == ["alpha", "beta", "gamma"]
     assert {one["state"] for one in appliance.json("status")["services"]} <= {"S", "R"}
+    assert starts(appliance) == {"alpha": 3, "beta": 3, "gamma": 3}, "only what was started is measured"
     assert appliance.json("up", *gamma)["changed"] is False
     appliance.ok("rollback")
     assert (pids(appliance), first_release(appliance)) == (two, good)
     assert appliance.json("up")["changed"] is False
+
+
+def starts(appliance: Appliance) -> dict[str, int]:
+    """By model how often an engine told of its compute buffers."""
+    return {
+        one["model"]: part["starts"]
+        for one in appliance.json("status")["models"]
+        for part in one["memory"]
+        if part["component"] == "activation"
+    }
 
 
 def first_release(appliance: Appliance) -> str:

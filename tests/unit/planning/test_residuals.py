@@ -148,3 +148,18 @@ def test_vllms_activations_are_corrected_and_leave_less_cache() -> None:
     assert second.memory.kv_tokens < first.memory.kv_tokens
     assert 0 <= second.memory.kv_tokens_low <= second.memory.kv_tokens <= second.memory.kv_tokens_high
     assert "activation corrected by what one start measured" in second.memory.per_device[0].basis
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.1, 1.5])
+def test_what_was_learned_of_models_that_share_a_card_starts_none_of_them_anew(factor: float) -> None:
+    """Their shares follow from what each needs: if those followed each start, every second `up` would start both again."""
+    text, spec = "1x RTX 4090, 128 GiB", Spec(models=("qwen2.5-7b-instruct", "qwen3-0.6b"))
+    first = plan(text, spec)
+    assert [len(one.reckoned) for one in first.models] == [5, 5]
+    found = tuple(
+        Residual(one.kind, one.planned_bytes, round(one.planned_bytes * factor))
+        for model in first.models
+        for one in model.reckoned
+        if one.planned_bytes
+    )
+    assert again(text, spec, found).services == first.services

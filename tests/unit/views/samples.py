@@ -25,6 +25,7 @@ from provisioner.model.outcome import (
     Benched,
     BesideStatus,
     Checked,
+    ModelStatus,
     Outcome,
     Planned,
     Removed,
@@ -61,7 +62,7 @@ from provisioner.model.release import (
     Step,
     TakeFile,
 )
-from provisioner.model.upgrading import Difference, Upgraded
+from provisioner.model.upgrading import Difference, Speeds, Upgraded
 
 GIB = 2**30
 STATE = "/var/lib/provision"
@@ -341,19 +342,17 @@ SPEED = Speed(
 )
 BASELINE = Baseline(DIGEST, MODEL.id, "llamacpp", 1_780_000_000, quick=True, speed=SPEED)
 BENCHED = Benched(PLAN, BASELINE)
+SLOWER = replace(BASELINE, release="77" * 32, speed=replace(SPEED, tokens_per_second=Figure(39.0, 38.0, 40.0, 41.0, 5)))
 UPGRADED = Upgraded(
     OUTCOME,
     "77" * 32,
     (Difference("llm: --threads", "4", "8"), Difference("llm: image", "", "ghcr.io/engine@sha256:" + "1" * 64)),
-    before=replace(
-        BASELINE, release="77" * 32, speed=replace(SPEED, tokens_per_second=Figure(39.0, 38.0, 40.0, 41.0, 5))
-    ),
-    after=BASELINE,
+    (Speeds(MODEL.id, SLOWER, BASELINE),),
     tolerance=0.1,
 )
 NOT_UPGRADED = Upgraded(UNCHANGED, DIGEST)
 
-STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),), learned=LEARNED, speed=BASELINE)
+STATUS = Status(DIGEST, PLAN, (ServiceStatus(SERVICE, RUNNING),), models=(ModelStatus(PLAN, LEARNED, BASELINE),))
 BROKEN = Status(
     DIGEST,
     PLAN,

@@ -14,8 +14,8 @@ import yaml
 
 from provisioner.commands.clients import NAMES
 from provisioner.model.record import replace
+from provisioner.planning.entrance import Entrance, behind, entrance
 from provisioner.views.clients import CLIENTS, PLACEHOLDER, Access, clients_view, setting
-from provisioner.views.endpoint import Entrance, behind, entrance
 from provisioner.views.layout import Look
 from tests.unit.views import samples
 
@@ -153,7 +153,10 @@ def test_without_a_gateway_settings_name_what_their_address_serves_and_say_where
     assert found is not None
     assert behind(found, plan) == ((first,), (second,))
     assert behind(replace(found, authority="/state/authority.pem"), plan) == ((first, second), ())
-    elsewhere = (("other", "http://127.0.0.1:8001/v1"),)
+    copy = replace(first, name="llm-2", port=8002)
+    assert behind(found, replace(plan, services=(first, second, copy))) == ((first,), (second, copy))
+    elsewhere = (("other", "http://127.0.0.1:8001/v1"), (first.model_name, "http://127.0.0.1:8002/v1"))
     shown = clients_view(("chatbox",), Access(found, (first,), elsewhere=elsewhere), Look(width=100))
     assert "other is at http://127.0.0.1:8001/v1" in shown
+    assert f"{first.model_name}, another copy, is at http://127.0.0.1:8002/v1" in shown
     assert '"other"' not in shown

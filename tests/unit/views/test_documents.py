@@ -10,10 +10,10 @@ import pytest
 from provisioner.documents import Json
 from provisioner.model.holdings import Damage, HeldFile, HeldModel, Holdings, Moved, Verified
 from provisioner.model.keys import Key, Published
+from provisioner.planning.entrance import Entrance
 from provisioner.views import clients, documents, keys, models
-from provisioner.views.endpoint import Entrance
 from tests.program import run
-from tests.unit.views import samples
+from tests.unit.views import samples, several
 
 SCHEMAS = os.path.join(os.path.dirname(__file__), "../../../docs/reference")
 
@@ -25,6 +25,10 @@ KEY = Key("alice", "a" * 64, 1_790_000_000, None, 120, 8)
 DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "applied": lambda: documents.applied_document(samples.OUTCOME),
     "applied unchanged": lambda: documents.applied_document(samples.UNCHANGED),
+    "applied several": lambda: documents.applied_document(several.OUTCOME),
+    "status several": lambda: documents.status_document(several.STATUS),
+    "bench several": lambda: documents.bench_document(several.BENCHED),
+    "upgrade several": lambda: documents.upgrade_document(several.UPGRADED),
     "applied docker": lambda: documents.applied_document(samples.CONTAINED_OUTCOME),
     "status docker": lambda: documents.status_document(samples.CONTAINED_STATUS),
     "removed": lambda: documents.removed_document(samples.REMOVED),
@@ -39,6 +43,9 @@ DOCUMENTS: dict[str, Callable[[], dict[str, Json]]] = {
     "key without a gateway": lambda: keys.change_document("revoke", Published(KEY)),
     "keys": lambda: keys.list_document((KEY,)),
     "clients": lambda: clients.clients_document(tuple(clients.CLIENTS), clients.Access(ENTRANCE, (samples.SERVICE,))),
+    "clients without a gateway": lambda: clients.clients_document(
+        ("curl",), clients.Access(ENTRANCE, (samples.SERVICE,), elsewhere=(("other", "http://127.0.0.1:8001/v1"),))
+    ),
     "models": lambda: models.list_document(Holdings((HELD,), (WEIGHTS,), 17, samples.DIGEST)),
     "model": lambda: models.moved_document(Moved("remove", (HELD,), changed=True, freed_bytes=4096)),
     "verified": lambda: models.verified_document(Verified((HELD,), 1, 4, (Damage("tiny", WEIGHTS, ""),))),
@@ -129,6 +136,30 @@ def test_render_writes_what_it_lists(tmp_path: object) -> None:
     hold(told)
     assert told["files"]
     assert all(os.path.isfile(f"{tmp_path}/release/{name}") for name in told["files"])
+
+
+def test_each_of_several_models_has_its_own_figures() -> None:
+    status = json.loads(json.dumps(documents.status_document(several.STATUS)))
+    told = [(one["model"], one["services"], len(one["memory"]), one["speed"]["speed"]["concurrency"])
+            for one in status["models"]]  # fmt: skip
+    assert told == [
+        ("qwen3-8b", ["llm-qwen3-8b", "llm-qwen3-8b-2"], 2, 4),
+        ("qwen3-0.6b", ["llm-qwen3-0-6b"], 0, 2),
+    ]
+    upgraded = json.loads(json.dumps(documents.upgrade_document(several.UPGRADED)))
+    assert [(one["before"] is None, one["after"]["model"]) for one in upgraded["models"]] == [
+        (False, "qwen3-8b"), (True, "qwen3-0.6b"),
+    ]  # fmt: skip
+
+
+def test_schemas_that_tell_of_the_same_thing_tell_it_alike() -> None:
+    """Each document has its whole schema in one file; what several have in common is held together here."""
+    told: dict[str, tuple[str, object]] = {}
+    for name in ("applied", "bench", "check", "rollback", "status", "upgrade"):
+        with open(os.path.join(SCHEMAS, f"{name}.schema.json"), encoding="utf-8") as stream:
+            for word, definition in json.load(stream).get("$defs", {}).items():
+                other, known = told.setdefault(word, (name, definition))
+                assert definition == known, f"{word} in {name} and in {other}"
 
 
 def test_what_was_learned_stands_beside_what_was_planned() -> None:

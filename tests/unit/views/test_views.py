@@ -17,7 +17,7 @@ from provisioner.views.outcome import key_view, outcome_view, pace, removed_view
 from provisioner.views.plan import plan_view, preview
 from provisioner.views.speed import bench_view, upgrade_view
 from provisioner.views.status import check_view, history_view, status_view
-from tests.unit.views import samples
+from tests.unit.views import samples, several
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "../../golden/views")
 
@@ -42,20 +42,26 @@ VIEWS: dict[str, Callable[[Look], str]] = {
     "plan-server": lambda look: plan_view(Planned(samples.SERVER, samples.SERVER_PLAN, samples.ACTIONS), look),
     "plan-refused": lambda look: plan_view(Planned(samples.SMALL, samples.REFUSED, ()), look),
     "plan-not-ready": lambda look: plan_view(Planned(samples.SMALL, samples.NOT_READY, samples.ACTIONS), look),
+    "plan-several": lambda look: plan_view(Planned(samples.SMALL, several.PLAN, samples.ACTIONS), look),
+    "plan-several-docker": lambda look: plan_view(Planned(samples.SMALL, several.CONTAINED, samples.ACTIONS), look),
     "preview": lambda look: preview(samples.PLANNED, look),
     "machine": lambda look: machine_view(samples.SMALL, look),
     "machine-server": lambda look: machine_view(samples.SERVER, look),
     "up": lambda look: outcome_view(samples.OUTCOME, look, 4.2),
     "up-unchanged": lambda look: outcome_view(samples.UNCHANGED, look, 0.7),
     "up-docker": lambda look: outcome_view(samples.CONTAINED_OUTCOME, look, 64.0),
+    "up-several": lambda look: outcome_view(several.OUTCOME, look, 4.2),
     "key": lambda look: key_view("0123abcd", samples.SERVICE.key_file, look),
     "render": lambda look: rendered_view(samples.PLANNED, "/tmp/release", ("plan.json", "units/llm.json"), look),
     "down": lambda look: removed_view(samples.REMOVED, look),
     "bench": lambda look: bench_view(samples.BENCHED, look),
+    "bench-several": lambda look: bench_view(several.BENCHED, look),
     "upgrade": lambda look: upgrade_view(samples.UPGRADED, look, 31.0),
     "upgrade-nothing-to-do": lambda look: upgrade_view(samples.NOT_UPGRADED, look, 0.7),
+    "upgrade-several": lambda look: upgrade_view(several.UPGRADED, look, 31.0),
     "rollback": lambda look: rollback_view(samples.BACK, look),
     "status": lambda look: status_view(samples.STATUS, look),
+    "status-several": lambda look: status_view(several.STATUS, look),
     "status-docker": lambda look: status_view(samples.CONTAINED_STATUS, look),
     "status-broken": lambda look: status_view(samples.BROKEN, look),
     "status-nothing": lambda look: status_view(samples.NOTHING, look),
