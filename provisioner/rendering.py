@@ -77,15 +77,23 @@ def live_of(plan: Plan, files: tuple[ReleaseFile, ...], place: Place) -> tuple[R
     )
 
 
-def unit_file(service: Service, place: Place) -> ReleaseFile:
-    """All that the keeper of a service needs."""
+def unit_file(service: Service, place: Place, around: str = "") -> ReleaseFile:
+    """All that the keeper of a service needs, and a mark of what its service manager does `around` it."""
     unit = {**encode_object(service), "log": f"{place.state}/logs/{service.name}.log"}
+    if around:
+        unit["around"] = part_of(around)
     return ReleaseFile(f"units/{service.name}.json", json.dumps(unit, indent=1, sort_keys=True))
 
 
 def part_of(unit: str) -> str:
     """A hash of a unit file: a process that was started from the same one is the same service."""
     return hashlib.sha256(unit.encode()).hexdigest()[:16]
+
+
+def parts_of(release: Release) -> dict[str, str]:
+    """For each service the hash of all that its keeper is told."""
+    units = {f"units/{service.name}.json": service.name for service in release.services}
+    return {units[file.path]: part_of(file.content) for file in release.files if file.path in units}
 
 
 def digest_of(drafts: tuple[ReleaseFile, ...]) -> str:

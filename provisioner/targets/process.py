@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
 from provisioner.model.release import Action, Release, ReleaseFile, Running, Standing, StartProcess, StopProcess
-from provisioner.rendering import part_of, unit_file
+from provisioner.rendering import parts_of, unit_file
 
 NAME = "process"
 
@@ -40,12 +40,6 @@ def replace(standing: Standing, release: Release | None, place: Place) -> tuple[
 def _goes_on(one: Running, release: Release, parts: Mapping[str, str]) -> bool:
     """Whether the release has the same service, as this one or as an earlier one that it was started from."""
     return one.service in parts and (one.digest == release.digest or one.part == parts[one.service])
-
-
-def parts_of(release: Release) -> dict[str, str]:
-    """For each service the hash of all that its keeper is told."""
-    units = {f"units/{service.name}.json": service.name for service in release.services}
-    return {units[file.path]: part_of(file.content) for file in release.files if file.path in units}
 
 
 def restart(standing: Standing, release: Release, place: Place) -> tuple[Action, ...]:

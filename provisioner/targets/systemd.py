@@ -1,19 +1,23 @@
 """systemd: a unit for each service in a slice of our own, under the system's manager or the user's."""
 
+import re
+
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
 from provisioner.model.release import Action, Release, ReleaseFile, RemoveFile, Running, RunTool, Standing, WriteFile
-from provisioner.rendering import HERE, UNITS, command_word, setting_word, unit_file
+from provisioner.rendering import HERE, UNITS, command_word, part_of, parts_of, setting_word, unit_file
 from provisioner.world.templates import fill
 
 NAME = "systemd"
 SLICE = "provision.slice"
+FOLDER = re.compile("/releases/[0-9a-f]{64}/")
 
 
 def files(plan: Plan, place: Place) -> tuple[ReleaseFile, ...]:
-    units = tuple(unit_file(service, place) for service in plan.services)
+    units = tuple(unit_file(service, place, service_text(service, place, "")) for service in plan.services)
     services = tuple(
-        ReleaseFile(f"{UNITS}{unit_name(service.name)}", service_text(service, place)) for service in plan.services
+        ReleaseFile(f"{UNITS}{unit_name(service.name)}", service_text(service, place, part_of(unit.content)))
+        for service, unit in zip(plan.services, units, strict=True)
     )
     return (*units, *services, ReleaseFile(f"{UNITS}{SLICE}", slice_text(plan.services, place)))
 
@@ -22,8 +26,9 @@ def unit_name(service: str) -> str:
     return f"provision-{service}.service"
 
 
-def service_text(service: Service, place: Place) -> str:
-    keeper = [place.python, "-I", "-m", "provisioner.world.keeper", f"--under={NAME}"]
+def service_text(service: Service, place: Place, part: str) -> str:
+    """`part` is on the command line, so that the process tells what it was started from."""
+    keeper = [place.python, "-I", "-m", "provisioner.world.keeper", f"--under={NAME}", f"--part={part}"]
     lines = [
         f"ExecStart={' '.join(quote(word) for word in (*keeper, f'{HERE}/units/{service.name}.json'))}",
         f"SyslogIdentifier=provision-{service.name}",
@@ -109,7 +114,8 @@ def replace(standing: Standing, release: Release | None, place: Place) -> tuple[
     known = {name for name, _ in standing.units}
     changed = tuple(sorted(name for name in wanted if (name, wanted[name]) not in standing.units))
     stale = tuple(sorted((known | _orphans(standing)) - set(wanted)))
-    starts = tuple(name for name in _services(release) if name in changed or not _runs(standing, name, release))
+    kept = _kept(standing, release)
+    starts = tuple(name for name in _services(release) if name not in kept)
     sleepers = tuple(name for name in _services(release) if name not in starts and not _links(standing, name))
     return (
         *(action for name in stale for action in _end(standing, name, place)),
@@ -126,9 +132,22 @@ def _services(release: Release | None) -> tuple[str, ...]:
     return tuple(unit_name(service.name) for service in release.services) if release else ()
 
 
-def _runs(standing: Standing, name: str, release: Release | None) -> bool:
-    digest = release.digest if release else None
-    return any((unit_name(one.service), one.digest) == (name, digest) for one in _ours(standing))
+def _kept(standing: Standing, release: Release | None) -> set[str]:
+    """Units whose process was started from the same as this release says, and whose file says nothing else."""
+    if release is None:
+        return set()
+    wanted, parts = _wanted(release), parts_of(release)
+    there = {(name, _bare(content)) for name, content in standing.units}
+    running = {
+        one.service for one in _ours(standing) if one.digest == release.digest or one.part == parts.get(one.service)
+    }
+    names = {unit_name(service) for service in running.intersection(parts)}
+    return {name for name in names if (name, _bare(wanted[name])) in there}
+
+
+def _bare(unit: str) -> str:
+    """Without the name of the release whose folder it reads: what is started is the same."""
+    return FOLDER.sub("/releases/", unit)
 
 
 def _ours(standing: Standing) -> tuple[Running, ...]:

@@ -171,6 +171,25 @@ def test_a_change_is_rolled_out_and_rolled_back(operator: Operator) -> None:
     operator.run("provision", "check")
 
 
+def test_a_copy_comes_and_goes_and_the_first_one_runs_on(root: Operator) -> None:
+    """And should it end, it starts from the release that is in force by then."""
+    root.up()
+    first, keeper, engine = root.release(), root.keeper(), root.engine()
+    root.up("--set", "replicas=2")
+    assert (root.keeper(), root.engine()) == (keeper, engine)
+    copied = root.release()
+    assert first not in root.shown("ExecStart")
+    assert root.up("--set", "replicas=2")["changed"] is False
+    root.run("kill", "-KILL", str(engine))
+    root.shell(f"while kill -0 {engine} 2>/dev/null; do sleep 0.05; done")
+    root.wait_until_healthy()
+    again = root.keeper()
+    assert copied in root.shell(f"tr '\\0' ' ' < /proc/{again}/cmdline")
+    assert root.up()["changed"] is True
+    assert (root.release(), root.keeper()) == (first, again)
+    root.run("provision", "check")
+
+
 def test_a_release_whose_engine_cannot_start_leaves_the_previous_one_serving(operator: Operator) -> None:
     operator.up()
     first = operator.release()

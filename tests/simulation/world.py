@@ -4,6 +4,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 
+from provisioner import rendering
 from provisioner.model.containers import MakeCertificate
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
@@ -32,7 +33,6 @@ from provisioner.model.release import (
     WriteRelease,
 )
 from provisioner.model.weights import key_of_parts
-from provisioner.targets import process
 from provisioner.targets.docker import parts_of
 
 WANTS = "multi-user.target.wants"
@@ -170,7 +170,7 @@ class SimulatedWorld:
 
     def _recognise(self, digest: str | None) -> None:
         """Processes that were started from an earlier release with the same unit are of this one."""
-        parts = process.parts_of(self.releases[digest]) if digest in self.releases else {}
+        parts = rendering.parts_of(self.releases[digest]) if digest in self.releases else {}
         self.running = {
             pid: replace(one, digest=digest or "")
             if one.part and parts.get(one.service) == one.part and not one.contained
@@ -217,7 +217,7 @@ class SimulatedWorld:
             case ["restart", name] if name in self.read:
                 self._stop(name)
                 digest = next(digest for digest in self.releases if digest in self.read[name])
-                self._start(_service_of(name), digest, "systemd")
+                self._start(_service_of(name), digest, "systemd", self.read[name].partition("--part=")[2][:16])
             case _:
                 raise FileNotFoundError(f"systemctl {' '.join(words)}: there is no such unit")
 

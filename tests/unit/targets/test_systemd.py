@@ -8,7 +8,7 @@ from provisioner.model.plan import Parallel, Plan, Service
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.release import Action, Release, ReleaseFile, Running, Standing
-from provisioner.rendering import HERE, digest_of, drafts_of, render
+from provisioner.rendering import HERE, digest_of, drafts_of, parts_of, render
 from provisioner.targets.systemd import TARGET, path, quote, text
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "..", "golden", "systemd")
@@ -103,6 +103,45 @@ def test_another_slice_needs_no_restart() -> None:
     ]
 
 
+OTHER = replace(SERVICE, name="llm-other", port=8001)
+
+
+def with_other(service: Service = SERVICE) -> Release:
+    return render(replace(PLAN, services=(service, OTHER)), TARGET, SYSTEM)
+
+
+def test_a_release_that_leaves_a_service_as_it_was_leaves_it_running() -> None:
+    """Its unit reads the new release's folder from now on: should it end, it starts from there."""
+    before, after = release(), with_other()
+    standing = serving(before)
+    running = tuple(replace(one, part=parts_of(before)[one.service]) for one in standing.running)
+    assert told(TARGET.replace(replace(standing, running=running), after, SYSTEM)) == [
+        "install -m 644 provision-llm-other.service /etc/systemd/system/provision-llm-other.service",
+        f"install -m 644 {UNIT} /etc/systemd/system/{UNIT}",
+        "install -m 644 provision.slice /etc/systemd/system/provision.slice",
+        "systemctl daemon-reload",
+        "systemctl enable provision-llm-other.service",
+        "systemctl restart provision-llm-other.service",
+    ]
+
+
+@pytest.mark.parametrize("what", ["another command", "another unit around it", "an edited unit", "an older program"])
+def test_a_service_that_is_not_as_it_was_is_restarted(what: str) -> None:
+    before = release()
+    after = with_other(replace(SERVICE, argv=("/usr/bin/python3", "-v")) if what == "another command" else SERVICE)
+    if what == "another unit around it":
+        after = render(replace(PLAN, services=(SERVICE, OTHER)), TARGET, replace(SYSTEM, python="/opt/python3"))
+    standing = serving(before)
+    part = "" if what == "an older program" else parts_of(before)["llm"]
+    units_there = {(name, text + "\n# by hand" if what == "an edited unit" else text) for name, text in standing.units}
+    standing = replace(
+        standing,
+        running=tuple(replace(one, part=part) for one in standing.running),
+        units=frozenset(units_there),
+    )
+    assert f"systemctl restart {UNIT}" in told(TARGET.replace(standing, after, SYSTEM))
+
+
 def test_taken_down_it_is_stopped_before_its_files_go_and_forgotten_after() -> None:
     assert told(TARGET.replace(serving(release()), None, SYSTEM)) == [
         f"systemctl disable --now {UNIT}",
@@ -160,7 +199,8 @@ def test_a_state_path_of_any_letters_reaches_the_keeper_and_the_digest_holds() -
     made = release(place=place)
     started = next(line for line in units(made)[UNIT].splitlines() if line.startswith("ExecStart="))
     folder = '/srv/100%%h $$x \\"q\\" \\\\/releases'
-    assert started.endswith(f' "--under=systemd" "{folder}/{made.digest}/units/llm.json"')
+    part = parts_of(made)["llm"]
+    assert started.endswith(f' "--under=systemd" "--part={part}" "{folder}/{made.digest}/units/llm.json"')
     assert digest_of(drafts_of(made.files, place.release(made.digest))) == made.digest
 
 
