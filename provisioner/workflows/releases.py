@@ -70,9 +70,8 @@ def _work(spec: Spec, ground: "Ground", store: "Store", place: Place, progress: 
         data_back=lambda now: pays(now, store, targets(), place),
     )  # fmt: skip
     applied, observed, findings = put(change)
-    outcome = _outcome(
-        ground, applied, observed, (*findings, *learn(ground.plan, store, place, ground.standing.running)), None
-    )
+    learned = learn(ground.plan, store, place, ground.standing.running)
+    outcome = _outcome(ground, applied, observed, (*findings, *learned), None)
     return replace(outcome, new_key=_read_key(new_keys[0])) if new_keys else outcome
 
 
@@ -139,9 +138,8 @@ def _step_up(
         progress.done(str(one))
     step = Step(run, release, ground.plan, ground.facts, ground.standing, targets(), place, terms, left, ground.first)
     (applied, observed, findings), speeds = step_up(step)
-    outcome = _outcome(
-        ground, applied, observed, (*findings, *learn(ground.plan, store, place, ground.standing.running)), None
-    )
+    learned = learn(ground.plan, store, place, ground.standing.running)
+    outcome = _outcome(ground, applied, observed, (*findings, *learned), None)
     return Upgraded(outcome, left, changes, speeds, tolerance_of(terms, ground.plan))
 
 
