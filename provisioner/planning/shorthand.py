@@ -21,6 +21,7 @@ from provisioner.model.facts import (
 )
 from provisioner.model.record import dataclass, replace
 from provisioner.planning.amounts import GIB
+from provisioner.planning.counting import NODES, Counted, counted
 from provisioner.planning.devices import named, plain
 
 NOT_STATED = Unknown("not stated in the description of the machine")
@@ -88,13 +89,15 @@ def hear(said: Said, part: str, catalog: Catalog) -> Said:
         if any(word in unit for word in ("disk", "ssd", "nvme")):
             return replace(said, disk_bytes=count)
         return replace(said, memory_bytes=count)
-    return replace(said, cards=(*said.cards, _cards(part, catalog)))
+    found = counted(part)
+    said = said if found.nodes is None else hear(said, f"{found.nodes} nodes", catalog)
+    return replace(said, cards=(*said.cards, _cards(part, found, catalog)))
 
 
 UNITS = {
     "socket": "sockets", "sockets": "sockets", "cpu": "sockets", "cpus": "sockets",
     "core": "cores", "cores": "cores", "thread": "threads", "threads": "threads",
-    "node": "nodes", "nodes": "nodes", "host": "nodes", "hosts": "nodes",
+    **dict.fromkeys(NODES, "nodes"),
 }  # fmt: skip
 
 MEMORY = {"gib": GIB, "gb": GIB, "g": GIB, "tib": 1 << 40, "tb": 1 << 40, "t": 1 << 40, "mib": 1 << 20}
@@ -132,8 +135,8 @@ def _hear_setting(said: Said, part: str) -> Said:
     return replace(said, nvlink=value == "yes")
 
 
-def _cards(part: str, catalog: Catalog) -> tuple[AcceleratorEntry, int]:
-    count, name = _count(part)
+def _cards(part: str, words: Counted, catalog: Catalog) -> tuple[AcceleratorEntry, int]:
+    count, name = words.count, words.name
     found = [catalog.accelerator(key) for key in named(catalog, name)]
     if not found:
         near = _near(name, catalog)
@@ -160,24 +163,6 @@ def _plainest(found: list[AcceleratorEntry], name: str) -> list[AcceleratorEntry
 def _near(name: str, catalog: Catalog) -> tuple[str, ...]:
     near = nearest(name.replace(" ", ""), catalog.accelerators)
     return near or tuple(catalog.accelerators)[:3]
-
-
-def _count(part: str) -> tuple[int, str]:
-    """`8x RTX 4090`, `8 x RTX 4090`, `RTX 4090 x8`, `RTX 4090`."""
-    word = part.replace("×", "x")
-    cut = word.lower().find("x")
-    head, tail = (word[:cut], word[cut + 1 :]) if cut > 0 else ("", "")
-    if _is_count(head) and tail.strip():
-        return int(head), tail.strip()
-    front, _, last = part.rpartition(" ")
-    digits = last.lower().removeprefix("x")
-    if front and last.lower().startswith("x") and _is_count(digits):
-        return int(digits), front.strip()
-    return 1, part.strip()
-
-
-def _is_count(word: str) -> bool:
-    return word.strip().isascii() and word.strip().isdigit() and len(word) < 10
 
 
 def _facts(said: Said) -> HostFacts:

@@ -98,9 +98,9 @@ CASES = [
     (("detect",), MACHINE | COMPRESSION, 68),
     (("status",), STATE, 45),
     (("history",), STATE, 45),
-    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 108),
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 109),
     (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 110),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 120),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 121),
 ]
 
 

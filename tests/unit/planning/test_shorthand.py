@@ -54,9 +54,44 @@ def test_every_id_of_the_catalog_names_its_entry(entry: str) -> None:
     assert named(CATALOG, entry.upper().replace("-", " ")) == (entry,)
 
 
-@pytest.mark.parametrize("text", ["2x RTX 4090", "2 x RTX 4090", "RTX 4090 x2", "2× RTX 4090", " 2X rtx-4090 "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2x RTX 4090",
+        "2 x RTX 4090",
+        "RTX 4090 x2",
+        "RTX 4090 x 2",
+        "2× RTX 4090",
+        " 2X rtx-4090 ",
+        "2 RTX 4090",
+        "2*4090",
+        "dual 4090",
+        "2卡4090",
+    ],
+)
 def test_counts_are_written_in_several_ways(text: str) -> None:
     assert len(cards(machine(text))) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "8x H20, 2 nodes", "2 x 8 x H20", "2x8 H20", "8x H20 x2", "2 nodes of 8x H20", "2 servers with 8 H20", "2 hosts 8*H20",
+        "2台8卡H20", "2 machines, 8x H20",
+    ],
+)  # fmt: skip
+def test_machines_are_counted_before_their_cards(text: str) -> None:
+    facts = machine(f"{text}, 2 TiB")
+    assert (facts.nodes, len(cards(facts))) == (2, 8)
+
+
+@pytest.mark.parametrize("text", ["2080 Ti", "3 x 2 x 2 x 4090", "3 nodes of 2 x 2 x 4090", "8x", "x8", "2 x"])
+def test_what_is_no_count_is_a_name(text: str) -> None:
+    if text == "2080 Ti":
+        assert len(cards(machine(text))) == 1
+        return
+    with pytest.raises(BadInput):
+        machine(text)
 
 
 def test_cards_of_two_kinds_are_counted_on() -> None:
