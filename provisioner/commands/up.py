@@ -39,6 +39,10 @@ COMMAND = Command(
             "a bare server, Docker and driver included",
         ),
         Example("provision up --model ./qwen3-8b-q4_k_m.gguf --context 16k", "weights that are at hand"),
+        Example(
+            "provision up --profile standard --target docker --images /media/images",
+            "images out of archives that `docker save` wrote elsewhere",
+        ),
     ),
     options=(
         *WANTED,

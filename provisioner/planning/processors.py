@@ -11,7 +11,7 @@ from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.load import Amount, Card, Degrees, Load, Usage
 from provisioner.model.plan import Decision, DeviceBudget
 from provisioner.model.plugins import Engine
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning import flags, kv, sharding, speed, stock
 from provisioner.planning.amounts import MIB, size, up, whole_number
@@ -25,8 +25,7 @@ from provisioner.planning.ground import Room
 from provisioner.planning.layouts import Layout
 from provisioner.planning.pool import pool, request_bytes
 from provisioner.planning.served import subject_of
-from provisioner.planning.stock import Subject
-from provisioner.planning.tried import beside_weights
+from provisioner.planning.tried import Asked, beside_weights
 
 VENDOR = "cpu"
 """Whose rows of an engine's constants and images hold for processors."""
@@ -42,17 +41,6 @@ FEWEST = 8
 
 INSTRUCTIONS = ("amx_tile", "avx512f", "avx2", "asimd")
 """What kernels are built for, the best first; as the kernel calls them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    scene: Scene
-    profile: Profile
-    rung: Rung
-    engine: Engine
-    subject: Subject
-    slots: int
-    room: Room
 
 
 def try_on_processors(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> Attempt:
@@ -72,24 +60,24 @@ def try_on_processors(scene: Scene, profile: Profile, rung: Rung, engine: Engine
     problem = stock.beyond_training(rung, subject)
     if problem:
         return replace(empty, rung=rung, subject=subject, problem=problem)
-    tried = list(_attempts(Asked(scene, profile, rung, engine, subject, slots, room)))
+    tried = list(_attempts(Asked(scene, profile, rung, engine, subject, slots), room))
     return next((one for one in tried if not one.problem), tried[0])
 
 
-def _attempts(asked: Asked) -> Iterator[Attempt]:
+def _attempts(asked: Asked, room: Room) -> Iterator[Attempt]:
     wanted = flags.asked_degrees(asked.scene.wish.options)
     for ranks in cpu_ranks(asked.scene.facts, asked.scene.wish.cpus, wanted.tensor if _set(asked) else None):
-        yield _on(asked, replace(wanted, tensor=len(ranks.cpus)), ranks)
+        yield _on(asked, room, replace(wanted, tensor=len(ranks.cpus)), ranks)
 
 
 def _set(asked: Asked) -> bool:
     return any(flag in asked.scene.wish.options for flag, name in flags.DEGREES.items() if name == "tensor")
 
 
-def _on(asked: Asked, degrees: Degrees, ranks: Ranks) -> Attempt:
+def _on(asked: Asked, room: Room, degrees: Degrees, ranks: Ranks) -> Attempt:
     scene, engine, subject = asked.scene, asked.engine, asked.subject
     empty = Attempt(asked.profile, asked.rung, engine, asked.slots, subject, None, None, None, "")
-    card = _card(scene.facts, asked.room, degrees.ranks)
+    card = _card(scene.facts, room, degrees.ranks)
     dials = dials_of(engine, scene, subject, card)
     load = _load(asked, degrees, card, dials)
     cache = _cache(asked, load, dials)
@@ -105,9 +93,9 @@ def _on(asked: Asked, degrees: Degrees, ranks: Ranks) -> Attempt:
     load = replace(load, cache_bytes=cache)
     usage = _claiming(engine.usage(load), load, cache)
     found = pool(load, usage, dials.cache_type, BLOCK)
-    fitting = verdict((_budget(asked, load, usage, cache),), (), 0.0)
+    fitting = verdict((_budget(room, load, usage, cache),), (), 0.0)
     options = _options(asked, load, dials, cache)
-    layout = Layout(degrees, (((HOST,),),), _processor(scene.facts, asked.room), ranks.because)
+    layout = Layout(degrees, (((HOST,),),), _processor(scene.facts, room), ranks.because)
     served = Served(
         layout,
         load,
@@ -158,11 +146,11 @@ def _claiming(usage: Usage, load: Load, cache: int) -> Usage:
     return replace(usage, budget=Amount(claimed, claimed, claimed, "what it needs"))
 
 
-def _budget(asked: Asked, load: Load, usage: Usage, cache: int) -> DeviceBudget:
+def _budget(room: Room, load: Load, usage: Usage, cache: int) -> DeviceBudget:
     """All ranks and their server beside each other in one memory."""
     ranks, server = load.degrees.ranks, constant(load, "server_gib")
     return budget_of(
-        asked.room,
+        room,
         ranks * load.weights_bytes,
         ranks * cache,
         ranks * usage.activation.bytes,

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.several import models, question, tiny
+from tests.e2e import browser
+from tests.e2e.several import models, tiny
 from tests.e2e.stack import Stack
 from tests.e2e.test_appliance import appliance, prometheus
 from tools import images
 
 pytestmark = [
-    pytest.mark.needs("compose", "gateway", "openwebui", "prometheus", "llamacpp"),
+    pytest.mark.needs("compose", "gateway", "openwebui", "prometheus", "llamacpp", "browser"),
     pytest.mark.timeout(900),
     pytest.mark.slow,
 ]
+
+GROWN = 4
+"""How often the page shows a longer text than before, of an answer that comes in pieces."""
 
 
 @pytest.fixture
@@ -39,8 +43,10 @@ def test_chat_page_and_prometheus_have_each_model_and_the_page_stays_when_anothe
     assert stack.door.ask("/v1/models", stack.key)[0] == 200
     page, person = stack.of("webui")["Id"], signed_in(stack)
     assert offered(stack, person) == {"alpha", "beta"}
-    status, body = stack.door.ask("/api/chat/completions", person, question("beta"))
-    assert (status, json.loads(body)["model"]) == (200, "beta"), body
+    answer = answered(stack, "beta")
+    assert answer.text
+    assert answer.states >= GROWN, answer
+    assert talked_to(stack, person) == ["beta"]
     until(lambda: scraped(stack), {"alpha", "beta"})
 
     stack.ok("up", *models(alpha, beta, gamma), timeout=600)
@@ -50,15 +56,32 @@ def test_chat_page_and_prometheus_have_each_model_and_the_page_stays_when_anothe
     assert stack.json("up", *models(alpha, beta, gamma), timeout=300)["changed"] is False
 
 
+def answered(stack: Stack, model: str) -> browser.Answer:
+    """What somebody sees who chooses a model on the page and asks it something."""
+    with browser.page(trust_any_certificate=True) as shown:
+        browser.sign_in(shown, stack.door.address, "admin@localhost", password(stack))
+        browser.choose(shown, model)
+        return browser.ask(shown, "Tell me something.", enough=GROWN)
+
+
+def password(stack: Stack) -> str:
+    return Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
+
+
 def signed_in(stack: Stack) -> str:
-    password = Path(stack.state, "secrets", "webui-admin.password").read_text().strip()
-    body = stack.door.ask("/api/v1/auths/signin", body={"email": "admin@localhost", "password": password})[1]
+    body = stack.door.ask("/api/v1/auths/signin", body={"email": "admin@localhost", "password": password(stack)})[1]
     return str(json.loads(body)["token"])
 
 
 def offered(stack: Stack, person: str) -> set[str]:
     """The models that the chat page lists for somebody who has signed in."""
     return {one["id"] for one in json.loads(stack.door.ask("/api/models", person)[1])["data"]}
+
+
+def talked_to(stack: Stack, person: str) -> list[str]:
+    """The models of the last chat that the page keeps."""
+    last = json.loads(stack.door.ask("/api/v1/chats/", person)[1])[0]["id"]
+    return list(json.loads(stack.door.ask(f"/api/v1/chats/{last}", person)[1])["chat"]["models"])
 
 
 def until(look: Callable[[], set[str]], wanted: set[str], seconds: float = 90) -> None:
