@@ -88,6 +88,15 @@ OWN = (
         "vllm 0.32.0 config/parallel.py",
     ),
     Cause(
+        "stage-not-warmed",
+        r"assert self\.intermediate_tensors is not None",
+        "a later stage of the pipeline has no room for what it is handed: on processors without graphs, or for a model whose class "
+        "does not make it (Kimi-Linear)",
+        "leave `engine.enforce-eager` out, or `--set engine.tensor-parallel-size=` in place of stages",
+        "    assert self.intermediate_tensors is not None",
+        "vllm 0.32.0 v1/worker/gpu_model_runner.py and cpu_model_runner.py (warming_up_model); vllm-project/vllm#49430",
+    ),
+    Cause(
         "context-too-long",
         r"is greater than the derived max_model_len",
         "the context is longer than the model was trained for",

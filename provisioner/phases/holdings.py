@@ -9,7 +9,7 @@ from provisioner.model.holdings import HeldFile, HeldModel, Holdings
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.model.record import dataclass
-from provisioner.phases.survey import BLOCK, PARTS, kept_releases, load_plan
+from provisioner.phases.survey import BLOCK, PARTS, kept_releases, linked, load_plan
 from provisioner.weights.hubs import is_sha256
 from provisioner.world.store import Store
 
@@ -56,11 +56,9 @@ def needed(place: Place, in_force: str | None) -> Mapping[str, tuple[str, ...]]:
 
 def _blobs(place: Place) -> dict[str, Blob]:
     by_inode: dict[int, list[str]] = {}
-    for folder in _names(f"{place.state}/models"):
-        for name in _names(f"{place.state}/models/{folder}"):
-            path = f"{place.state}/models/{folder}/{name}"
-            with suppress(FileNotFoundError):
-                by_inode.setdefault(os.lstat(path).st_ino, []).append(f"{folder}/{name}")
+    for path in linked(place.state):
+        with suppress(FileNotFoundError):
+            by_inode.setdefault(os.lstat(path).st_ino, []).append(path.removeprefix(f"{place.state}/models/"))
     found = {}
     for sha256 in filter(is_sha256, _names(os.path.dirname(place.blob("")))):
         status = os.stat(place.blob(sha256))
@@ -120,7 +118,8 @@ def _model(
     }
     for model in served.values():
         return HeldModel(folder, model.id, model.title, model.precision, files, tuple(served))
-    title = next((file.name.removesuffix(".gguf") for file in files if file.name.endswith(".gguf")), folder)
+    own = (file.name.removesuffix(".gguf") for file in files if file.name.endswith(".gguf") and "/" not in file.name)
+    title = next(own, folder)
     return HeldModel(folder, *labels.get(folder, (title, title, "")), files)
 
 

@@ -45,7 +45,7 @@ def survey(store: Store, place: Place) -> Standing:
         blobs=frozenset(stored),
         keys=frozenset(f"{state}/secrets/{name}" for name in _names(f"{state}/secrets") if not name.endswith(HALF)),
         folders=folders,
-        links=frozenset(path for path in _links(f"{state}/models") if os.lstat(path).st_ino in stored.values()),
+        links=frozenset(path for path in linked(state) if os.lstat(path).st_ino in stored.values()),
         units=frozenset(units.ours(place)),
         leftovers=(*_leftovers(state), *units.half_made(place)),
         trees=frozenset(f"{state}/{name}" for name in FOLDERS if _names(f"{state}/{name}")),
@@ -257,16 +257,17 @@ def _folders(folder: str) -> list[str]:
     return [path for name in _names(folder) for path in (f"{folder}/{name}",) if os.path.isdir(path)]
 
 
-def _links(models: str) -> list[str]:
-    return [f"{models}/{folder}/{name}" for folder in _names(models) for name in _names(f"{models}/{folder}")]
+def linked(state: str) -> list[str]:
+    """Every name of a model's files; those of adapters and of what drafts lie in folders below the model's own."""
+    return [f"{folder}/{name}" for folder, _, names in os.walk(f"{state}/models") for name in sorted(names)]
 
 
 def _leftovers(state: str) -> list[str]:
     folders = (*(f"{state}/{name}" for name in FOLDERS), f"{state}/blobs/sha256")
-    deep = tuple(f"{state}/{above}/{name}" for above in ("models", "live") for name in _names(f"{state}/{above}"))
+    deep = (*(folder for folder, _, _ in os.walk(f"{state}/models")), *_folders(f"{state}/live"))
     halves = [f"{state}/{name}{HALF}" for name in FOLDERS if os.path.lexists(f"{state}/{name}{HALF}")]
     return halves + [
-        f"{folder}/{name}" for folder in (*folders, *deep) if os.path.isdir(folder)
+        f"{folder}/{name}" for folder in dict.fromkeys((*folders, *deep)) if os.path.isdir(folder)
         for name in _names(folder) if name.endswith(HALF)
     ]  # fmt: skip
 

@@ -70,6 +70,17 @@ def _attempts(asked: Asked, room: Room) -> Iterator[Attempt]:
         yield _on(asked, room, replace(wanted, tensor=len(ranks.cpus)), ranks)
 
 
+def _uncuttable(asked: Asked, degrees: Degrees) -> str:
+    """Whole experts end its kernels for processors at the first question, of one group of ranks as of several (vllm 0.32.0:
+    csrc/cpu/cpu_fused_moe.cpp breaks off with a signal, `all_gatherv` of `base_device_communicator.py` is not implemented).
+    """
+    if degrees.ranks != degrees.tensor:
+        return "on processors a model is cut by tensor parallelism alone"
+    if asked.scene.wish.options.get("enable-expert-parallel", "").lower() == "true":
+        return "on processors experts are cut like all else; leave `--set engine.enable-expert-parallel` out"
+    return ""
+
+
 def _set(asked: Asked) -> bool:
     return any(flag in asked.scene.wish.options for flag, name in flags.DEGREES.items() if name == "tensor")
 
@@ -81,8 +92,7 @@ def _on(asked: Asked, room: Room, degrees: Degrees, ranks: Ranks) -> Attempt:
     dials = dials_of(engine, scene, subject, card)
     load = _load(asked, degrees, card, dials)
     cache = _cache(asked, load, dials)
-    refused = "" if degrees.ranks == degrees.tensor else "on processors a model is cut by tensor parallelism alone"
-    refused = refused or ranks.problem or engine.refuses(load)
+    refused = _uncuttable(asked, degrees) or ranks.problem or engine.refuses(load)
     if refused:
         return replace(empty, problem=f"{engine.title}: {refused}")
     if not cache:

@@ -1,10 +1,14 @@
-"""Adapters (LoRA) as PEFT writes them, made on the spot with random values: safetensors of our own writing, nothing downloaded."""
+"""Adapters (LoRA) as PEFT writes them and as llama.cpp takes them, made on the spot with random values; nothing is downloaded."""
 
 import json
 import random
 from array import array
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+from provisioner.world import tinymodel
 
 Shapes = Mapping[str, tuple[int, int]]
 
@@ -43,3 +47,22 @@ def write_adapter(
     text += b" " * (-len(text) % 8)
     (folder / "adapter_model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(body))
     return folder
+
+
+def write_gguf_adapter(path: Path, *, rank: int = 4) -> Path:
+    """One of the demo's model, in the one file that llama.cpp takes: it changes what the feed-forward parts give."""
+    gguf, numpy = pytest.importorskip("gguf"), pytest.importorskip("numpy")
+    dice = numpy.random.default_rng(7)
+    writer = gguf.GGUFWriter(str(path), "qwen2")
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for layer in range(tinymodel.LAYERS):
+        name = f"blk.{layer}.ffn_down.weight"
+        writer.add_tensor(f"{name}.lora_a", dice.normal(size=(rank, tinymodel.INTERMEDIATE)).astype("float32"))
+        writer.add_tensor(f"{name}.lora_b", dice.normal(size=(tinymodel.HIDDEN, rank)).astype("float32"))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

@@ -4,8 +4,6 @@ Importing vLLM takes many times longer than any answer, so it is imported once, 
 The engine's log goes to the file that the request names.
 """
 
-import argparse
-import importlib
 import json
 import math
 import os
@@ -23,14 +21,12 @@ import torch
 import vllm
 from vllm.distributed import parallel_state
 from vllm.engine.arg_utils import EngineArgs
-from vllm.entrypoints.cli.serve import ServeSubcommand
-from vllm.entrypoints.launchers import launcher
 from vllm.lora.request import LoRARequest
 from vllm.model_executor.layers.quantization import auto_awq
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
-from vllm.reasoning import ReasoningParserManager
-from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+from tests.bed.parsers import PARSERS, placed
 
 # It looks at each model's class in a new Python, lest that touch a card; every fork here is such a Python already.
 registry._run_in_subprocess = lambda inspect: inspect()
@@ -222,42 +218,8 @@ def parse_all(engine: str, argvs: list[list[str]]) -> dict[str, Any]:
     return {"read": len([PARSERS[engine](argv) for argv in argvs])}
 
 
-def parse_vllm(argv: list[str]) -> argparse.Namespace:
-    """With a template of its own in place of one that lies in its image, since it looks whether that is there."""
-    argv = [TEMPLATE if word.startswith("/vllm-workspace/examples/") else word for word in argv]
-    parser = FlexibleArgumentParser()
-    command = ServeSubcommand()
-    command.subparser_init(parser.add_subparsers(dest="subparser"))
-    found: argparse.Namespace = parser.parse_args(["serve", *argv])
-    command.validate(found)
-    launcher.validate_api_server_args(found)
-    if found.reasoning_parser:
-        ReasoningParserManager.get_reasoning_parser(found.reasoning_parser)
-    return found
-
-
-def parse_sglang(argv: list[str]) -> argparse.Namespace:
-    sys.path.insert(0, f"{sys.prefix}/sglang")
-    server_args = importlib.import_module("sglang.srt.server_args")
-    parser = argparse.ArgumentParser()
-    server_args.ServerArgs.add_cli_args(parser)
-    return parser.parse_args(argv)
-
-
-def parse_transformers(argv: list[str]) -> argparse.Namespace:
-    from transformers.cli.transformers import app
-
-    return argparse.Namespace(**app.commands["serve"].make_context("serve", list(argv)).params)
-
-
-TEMPLATE = "{{ messages }}"
-
-PARSERS: dict[str, Callable[[list[str]], argparse.Namespace]] = {
-    "vllm": parse_vllm, "sglang": parse_sglang, "ktransformers": parse_sglang, "transformers": parse_transformers,
-}  # fmt: skip
-
 VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "make": make, "cache": cache, "adapted": adapted, "drafts": drafts, "accepts": accepts, "configures": configures, "parse": parse, "parse_all": parse_all,
+    "make": make, "cache": cache, "adapted": adapted, "drafts": drafts, "accepts": accepts, "configures": configures, "placed": placed, "parse": parse, "parse_all": parse_all,
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """This side of `driver.py`: starts it once for a test run, and asks."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ class Engine:
 def running(folder: Path) -> Iterator[Engine]:
     errors = folder / "driver.log"
     with errors.open("w") as log, subprocess.Popen(
-        [f"{vllm_environment()}/bin/python", f"{PROJECT}/tests/bed/driver.py"],
+        [f"{vllm_environment()}/bin/python", "-m", "tests.bed.driver"], env={**os.environ, "PYTHONPATH": PROJECT},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder,
     ) as driver:  # fmt: skip
         assert driver.stdin is not None

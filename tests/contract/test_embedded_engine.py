@@ -19,6 +19,7 @@ from provisioner.model.release import Running
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
 from provisioner.world import probe, tinymodel
+from tests.bed.adapters import write_gguf_adapter
 from tests.ports import free_port
 from tests.unit.planning.samples import machine, plan
 
@@ -251,20 +252,7 @@ def test_words_that_repeat_draft(tmp_path: Path, model: str) -> None:
 
 
 def test_an_adapter_changes_what_it_says(tmp_path: Path, model: str) -> None:
-    gguf, numpy = pytest.importorskip("gguf"), pytest.importorskip("numpy")
-    path, dice = tmp_path / "sql.gguf", numpy.random.default_rng(7)
-    writer = gguf.GGUFWriter(str(path), "qwen2")
-    writer.add_string("general.type", "adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", 8.0)
-    for layer in range(tinymodel.LAYERS):
-        name = f"blk.{layer}.ffn_down.weight"
-        writer.add_tensor(f"{name}.lora_a", dice.normal(size=(4, tinymodel.INTERMEDIATE)).astype("float32"))
-        writer.add_tensor(f"{name}.lora_b", dice.normal(size=(tinymodel.HIDDEN, 4)).astype("float32"))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    path = write_gguf_adapter(tmp_path / "sql.gguf")
     alone, _ = started(tmp_path, "--model", model)
     adapted, log = started(tmp_path, "--model", model, "--lora", str(path))
     assert adapted != alone, log[-3000:]

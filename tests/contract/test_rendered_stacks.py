@@ -10,6 +10,7 @@ from provisioner.model.spec import Spec
 from provisioner.targets.docker import TARGET
 from tests.bed.engine import Engine
 from tests.unit.planning.samples import PLACE, plan
+from tests.unit.planning.test_appliances import ENTRIES, made
 from tests.unit.targets.stacks import MACHINES, plans
 
 
@@ -69,3 +70,12 @@ def test_transformers_reads_what_it_is_told(engine: Engine) -> None:
         name, _, *options = service.argv[len(transformers.ENGINE.program) :]
         seen = engine("parse", engine="transformers", argv=[name, *options])
         assert (seen["force_model"], seen["host"], seen["port"], seen["device"]) == (name, "0.0.0.0", 8000, device)
+
+
+@pytest.mark.needs("vllm")
+@pytest.mark.parametrize(("name", "words"), [("vllm", 2), ("sglang", 3)])
+def test_engines_read_what_the_reference_appliances_tell_them(engine: Engine, name: str, words: int) -> None:
+    argvs = {tuple(one.argv[words:]) for entry in ENTRIES for one in made(entry).services if one.engine == name}
+    assert argvs
+    asked = sorted(map(list, argvs))
+    assert engine("parse_all", engine=name, argvs=asked)["read"] == len(argvs)

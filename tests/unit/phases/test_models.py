@@ -101,6 +101,18 @@ def test_a_file_with_three_names_lies_on_the_disk_once(place: Place, tiny: str) 
     assert models.listed(place).shared_bytes == 0
 
 
+def test_what_lies_below_a_model_s_folder_is_of_that_model(place: Place, tiny: str) -> None:
+    """An adapter, say: it goes by the model's title, and with the model."""
+    (model,) = add(tiny, place).models
+    (file,) = model.files
+    below = Path(place.state, "models", model.folder, "adapters")
+    below.mkdir()
+    os.link(place.blob(file.sha256), below / "another.gguf")
+    (held,) = models.listed(place).models
+    assert (held.title, [one.name for one in held.files]) == (model.title, ["adapters/another.gguf", "tiny.gguf"])
+    assert models.listed(place).disk_bytes == os.stat(tiny).st_blocks * 512
+
+
 def test_split_files_are_taken_in_as_they_are(place: Place, tmp_path: Path) -> None:
     """The engine finds the other parts by the name of the first, so all lie in one folder under their own names."""
     names = [f"{tmp_path}/big-0000{number}-of-00002.gguf" for number in (1, 2)]

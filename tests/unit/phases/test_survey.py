@@ -38,3 +38,21 @@ def test_what_a_release_serves_is_read_only_where_a_download_was_broken_off(tmp_
     assert after.parts == (place.blob(f"{'0' * 64}.part"), place.blob(f"{'0' * 64}.part.journal"))
     assert after.weights == {release.digest: {file.sha256 for file in release.weights}}
     assert after.weights[release.digest]
+
+
+def test_what_lies_below_a_model_s_own_folder_is_seen(tmp_path: object) -> None:
+    """Adapters and a smaller model that drafts have folders there: unseen they would be linked again, and the engine with them."""
+    place = Place(f"{tmp_path}/state", "/usr/bin/python3", "", user_manager=False)
+    sha256 = "1" * 64
+    with locked(place.state, "test") as store:
+        os.makedirs(os.path.dirname(place.blob(sha256)))
+        os.makedirs(f"{place.state}/models/small/adapters")
+        with open(place.blob(sha256), "wb") as file:
+            file.write(b"weights")
+        store.remember_hash(place.blob(sha256), sha256)
+        os.link(place.blob(sha256), f"{place.state}/models/small/adapters/sql.gguf")
+        half = f"{place.state}/models/small/adapters/more.gguf.tmp"
+        os.link(place.blob(sha256), half)
+        standing = survey(store, place)
+    assert f"{place.state}/models/small/adapters/sql.gguf" in standing.links
+    assert standing.leftovers == (half,)

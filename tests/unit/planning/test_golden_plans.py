@@ -31,6 +31,21 @@ WHOLE = (
     ("big-memory", "flagship"),
 )
 
+GROUPS = {
+    "vllm, a rank a card": ("8x H200 SXM, 2 TiB", "vllm", {"engine.data-parallel-size": "8"}),
+    "vllm, two groups of four": ("8x H200 SXM, 2 TiB", "vllm", {"engine.data-parallel-size": "2"}),
+    "vllm, over two nodes": ("8x H200 SXM, 2 TiB, 2 nodes", "vllm", {"engine.data-parallel-size": "16"}),
+    "sglang, a rank a card": ("8x H200 SXM, 2 TiB", "sglang", {"engine.attn-dp-size": "8"}),
+    "sglang, two groups of four": ("8x H200 SXM, 2 TiB", "sglang", {"engine.attn-dp-size": "2"}),
+    "sglang, over two nodes": ("8x H200 SXM, 2 TiB, 2 nodes", "sglang", {"engine.attn-dp-size": "16"}),
+}
+"""DeepSeek-R1 of which groups of ranks answer by themselves and share the experts; no profile takes it unasked."""
+
+
+def in_groups(name: str) -> Plan:
+    hardware, engine, settings = GROUPS[name]
+    return plan(hardware, Spec(profile="flagship", engine=engine, target="docker", settings=settings))
+
 
 def golden(name: str, made: str) -> str:
     """The reviewed text; written first when that is asked for."""
@@ -74,3 +89,13 @@ def _chosen(made: Plan) -> str:
 def _refusal(made: Plan) -> str:
     changes = "; ".join(" ".join(change.flags) or change.change for change in made.cheapest_changes)
     return f"{made.binding}\n{'':20}would fit: {changes or 'nothing known'}"
+
+
+def test_what_engines_are_told_of_ranks_that_share_their_experts() -> None:
+    text = "".join(f"{name}: {GROUPS[name][0]}\n{_argvs(in_groups(name))}\n" for name in GROUPS)
+    assert golden("shared-experts.txt", text) == text
+
+
+def _argvs(made: Plan) -> str:
+    assert made.verdict == "fits", made.binding
+    return "".join(f"  {service.name}: {' '.join(service.argv)}\n" for service in made.services)

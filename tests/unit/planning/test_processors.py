@@ -88,6 +88,8 @@ def test_inside_a_container_it_listens_everywhere_and_reads_its_key_there() -> N
         ({"engine.tensor-parallel-size": "3"}, "must be divisible by tensor parallel size (3)"),
         ({"engine.tensor-parallel-size": "128"}, "128 ranks need a core each, and 64 may be used"),
         ({"engine.pipeline-parallel-size": "2"}, "cut by tensor parallelism alone"),
+        ({"engine.data-parallel-size": "2"}, "cut by tensor parallelism alone"),
+        ({"engine.enable-expert-parallel": "true"}, "experts are cut like all else"),
     ],
 )
 def test_cuts_that_cannot_be(settings: dict[str, str], told: str) -> None:
