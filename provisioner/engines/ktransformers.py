@@ -9,30 +9,45 @@ from provisioner.model.plugins import Engine
 
 if TYPE_CHECKING:
     from provisioner.model.causes import Cause
+    from provisioner.model.measured import Measured
 
-OPTIONS = ("kt-method", "kt-cpuinfer", "kt-threadpool-count", "kt-num-gpu-experts", "mem-fraction-static")
+OPTIONS = (
+    "kt-method", "kt-cpuinfer", "kt-threadpool-count", "kt-num-gpu-experts", "kt-max-deferred-experts-per-token",
+    "mem-fraction-static", "max-total-tokens", "chunked-prefill-size", "attention-backend", "reasoning-parser", "tool-call-parser",
+)  # fmt: skip
+"""What is planned of them is the placement; the others are SGLang's own choice unless they are set by name."""
+
+EXPERTS = "experts"
+"""The folder of GGUF files beside the checkpoint (planning.card_part)."""
+
+START = """
+python=/opt/miniconda3/envs/serve/bin/python
+[ -x "$python" ] || python=python3
+exec "$python" -m sglang.launch_server "$@"
+"""
+"""The published image keeps its server in an environment of its own, and starts a shell by default (kvcache-ai/ktransformers@95009ea
+docker/Dockerfile); an image of somebody's own will have it on its path."""
 
 START_SECONDS = 600
 """Libraries, kernels and graphs: what the tests of SGLang wait for, which it serves through (DEFAULT_TIMEOUT_FOR_SERVER_LAUNCH,
 python/sglang/test/test_utils.py of sgl-project/sglang)."""
 
-NOT_STARTED = (
-    "it reads experts out of GGUF files and all else out of the model's safetensors, and a plan has one of the two; nor could an image "
-    "of it be tried on a card"
-)
-"""kt-kernel 0.7.2: `--kt-weight-path` beside `--model-path`. Its arguments are those that its own parser reads."""
-
 
 def command(service: Service) -> list[str]:
-    """SGLang's arguments with `--kt-*` among them (kt-kernel 0.7.2)."""
+    """SGLang's arguments with `--kt-*` among them (kt-kernel 0.7.2).
+
+    A shared expert that was fused with the others would have to be where they are: every published command leaves it apart
+    (kvcache-ai/ktransformers@95009ea doc/en/kt-kernel).
+    """
     return [
         "--model-path", service.model_path,
-        "--kt-weight-path", service.model_path,
+        "--kt-weight-path", f"{service.model_path}/{EXPERTS}",
         "--served-model-name", service.model_name,
         "--host", service.host,
         "--port", str(service.port),
         "--context-length", str(service.context),
         "--enable-metrics",
+        "--disable-shared-experts-fusion",
         "--max-running-requests", str(service.slots),
         *rendered(service.options, OPTIONS, ()),
     ]  # fmt: skip
@@ -42,10 +57,16 @@ def environment(_service: Service) -> Mapping[str, str]:
     return {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
 
 
-def causes() -> "tuple[Cause, ...]":
-    from provisioner.engines import _causes_sglang
+def read_back(log: str, metrics: str) -> "Measured":
+    from provisioner.engines import _sglang_readback
 
-    return _causes_sglang.CAUSES
+    return _sglang_readback.read_back(log, metrics)
+
+
+def causes() -> "tuple[Cause, ...]":
+    from provisioner.engines import _causes_ktransformers
+
+    return _causes_ktransformers.CAUSES
 
 
 ENGINE = Engine(
@@ -58,12 +79,12 @@ ENGINE = Engine(
     context_path="/v1/models",
     context_field=("data", "0", "max_model_len"),
     options=OPTIONS,
-    program=("python3", "-m", "sglang.launch_server"),
+    program=("/bin/sh", "-euc", START, "ktransformers"),
+    keyless=True,
     targets=("docker",),
-    starts=False,
-    not_started=NOT_STARTED,
     start_seconds=START_SECONDS,
     bounded=False,
     experts_on_host=True,
+    read_back=read_back,
     causes=causes,
 )

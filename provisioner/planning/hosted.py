@@ -9,6 +9,7 @@ from provisioner.model.spec import Profile, Rung
 from provisioner.planning import stock
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.budget import Fit, budget_of
+from provisioner.planning.card_part import PRECISIONS, checkpoints, joined
 from provisioner.planning.cores import thread_count
 from provisioner.planning.devices import entry_of
 from provisioner.planning.expected import expect_split
@@ -31,13 +32,19 @@ def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     empty = Attempt(profile, rung, engine, slots, None, None, None, None, "", ground=ground)
     if not ground.devices or isinstance(ground.host, Unknown):
         return replace(empty, problem=ground.why_no_device or "the host's memory is unknown")
-    subject = stock.from_catalog(scene.catalog.model(profile.model), rung.precision, scene.shelf)
-    if isinstance(subject, str):
-        return replace(empty, problem=subject)
+    entry_of_model = scene.catalog.model(profile.model)
+    experts = stock.from_catalog(entry_of_model, rung.precision, scene.shelf)
+    if isinstance(experts, str):
+        return replace(empty, problem=experts)
     card, room = ground.devices[0]
     machine = _machine(scene.facts, card, room, ground.host)
     tokens = rung.context * slots
-    placement = place(subject.geometry, subject.weights_bytes, rung.precision, tokens, machine)
+    whole = checkpoints(entry_of_model, scene.shelf, card.compute_capability)
+    if not whole:
+        return replace(empty, subject=experts, problem=_no_checkpoint(experts, engine, card))
+    placed = [(one, _placed(experts, one, rung, tokens, machine)) for one in whole]
+    chosen, placement = next((pair for pair in placed if not pair[1].problem), placed[0])
+    subject = joined(experts, chosen)
     budgets = (_on_card(placement, room), _on_host(placement, ground.host))
     entry = entry_of(scene.catalog, card)
     rate = None if placement.problem or entry is None else _speed(scene, engine, subject, placement, entry, tokens)
@@ -45,6 +52,17 @@ def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     problem = fit.problem or stock.beyond_training(rung, subject)
     return replace(empty, subject=subject, fit=fit, speed=rate, problem=problem, kv_tokens=tokens,
                    card_experts=placement.split.card_experts)  # fmt: skip
+
+
+def _placed(experts: Subject, card: Subject, rung: Rung, tokens: int, machine: Machine) -> Placement:
+    return place(experts.geometry, experts.weights_bytes, rung.precision, tokens, machine, card.precision)
+
+
+def _no_checkpoint(experts: Subject, engine: Engine, card: Accelerator) -> str:
+    return (
+        f"{engine.title} reads experts from a GGUF and all else from the model's own checkpoint, and none of {experts.title} is "
+        f"published that {card.name} computes in ({', '.join(PRECISIONS)})"
+    )
 
 
 def _fit(placement: Placement, budgets: tuple[DeviceBudget, DeviceBudget], layers: int) -> Fit:

@@ -27,6 +27,9 @@ FP8 has 20 GB (kvcache-ai/ktransformers@95009ea doc/en/kt-kernel/deepseek-v3.2-s
 METHODS = (("amx_int8", "AMXINT4"), ("avx512f", "RAWINT4"), ("avx2", "LLAMAFILE"))
 """By what processors can do, the most first; the last one reads GGUF files and runs on all three."""
 
+BLOCK = 256
+"""Experts are cut over the pools of threads in whole blocks of so many values (kt-kernel 0.7.2 utils/llamafile.py, QK_K)."""
+
 UNREAD = {"mxfp4": "kvcache-ai/ktransformers#1655", "iq4_nl": "kvcache-ai/ktransformers#1884"}
 """Types of GGUF files that this method fails with, and where that was reported."""
 
@@ -82,7 +85,20 @@ def place(
     split = Split(EXPERTS, (geometry.layers + 1,), (device + moved,), load.expert_layers, card_experts=count)
     methods = tuple(name for flag, name in METHODS if machine.flags is None or flag in machine.flags)
     no_room = _no_room(load, device + moved, host, machine)
-    return Placement(load, split, host, overhead, methods, _unfit(load, precision, machine, methods), no_room)
+    unfit = _unfit(load, precision, machine, methods) or _uneven(geometry)
+    return Placement(load, split, host, overhead, methods, unfit, no_room)
+
+
+def pools(geometry: Geometry, nodes: int) -> int:
+    """Pools of threads: one for each NUMA node, and no more than there are blocks to deal out."""
+    return max(1, min(nodes, geometry.expert_feed_forward // BLOCK))
+
+
+def _uneven(geometry: Geometry) -> str:
+    width = geometry.expert_feed_forward
+    if width % BLOCK == 0:
+        return ""
+    return f"kt-kernel reads experts of GGUF files in blocks of {BLOCK}, and those of this model are {width} wide"
 
 
 def _on_card(load: Load, device_bytes: int, machine: Machine) -> tuple[int, int]:

@@ -39,17 +39,31 @@ def _by_layers(attempt: Attempt, scene: Scene) -> Mapping[str, str]:
 def _for_experts(attempt: Attempt, scene: Scene) -> Mapping[str, str]:
     """A pool of threads for each NUMA node, and all physical cores; GGUF files are read by the method that all processors have.
 
-    How many experts of each layer are on the card is said also where none is: the engine has no number of its own.
+    How many experts of each layer are on the card is said also where none is: the engine has no number of its own. Its cache is
+    as large as planned: SGLang would take a share of the card that leaves too little beside weights of nearly its size.
     """
+    from provisioner.planning.ktransformers import pools  # Few models have experts.
+
     threads, _ = thread_count(scene.facts, scene.wish.threads)
     nodes = () if isinstance(scene.facts.numa, Unknown) else [one for one in scene.facts.numa if one.memory_bytes]
-    pools = str(max(1, len(nodes)))
+    geometry = attempt.subject.geometry if attempt.subject else None
     return {
         "kt-method": "LLAMAFILE",
         "kt-cpuinfer": str(threads),
-        "kt-threadpool-count": pools,
+        "kt-threadpool-count": str(pools(geometry, len(nodes)) if geometry else 1),
         "kt-num-gpu-experts": str(attempt.card_experts),
+        "max-total-tokens": str(attempt.kv_tokens),
+        **_static_share(attempt),
     }
+
+
+def _static_share(attempt: Attempt) -> Mapping[str, str]:
+    """Weights and cache of what is free on the card before they are loaded, rounded up to a hundredth."""
+    card = next((one for one in (attempt.fit.budgets if attempt.fit else ()) if one.device != "host"), None)
+    if card is None or not card.budget_bytes:
+        return {}
+    hundredths = -(-100 * (card.weights_bytes + card.kv_cache_bytes) // card.budget_bytes) + 1
+    return {"mem-fraction-static": f"{min(98, hundredths) / 100:g}"}
 
 
 def used_split(split: tuple[int, ...]) -> tuple[int, ...]:

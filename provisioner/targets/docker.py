@@ -23,7 +23,7 @@ libnetwork/drivers/bridge; seen with 20.10)."""
 SECRETS = "/run/secrets"
 RUNS = "/tmp:exec"  # noqa: S108 - a folder in memory inside the container
 """Engines load the kernels that they compile from there, and Docker lets nothing run from such a folder unless it is told to."""
-BINDS = ("numa-bind", "numa-node")
+BINDS = ("numa-bind", "numa-node", "kt-threadpool-count")
 BINDS_PROCESSORS = "VLLM_CPU_OMP_THREADS_BIND"
 MEMORY_POLICY = "SYS_NICE"
 """Docker lets a program choose the NUMA node of its memory only with this (https://docs.docker.com/engine/security/seccomp/)."""

@@ -1,7 +1,7 @@
 """Every argument that we render, read by the engine's own parser."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -9,8 +9,10 @@ from provisioner.engines import ktransformers, sglang, vllm
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine as Plugin
 from provisioner.model.record import replace
+from provisioner.model.spec import Spec
 from provisioner.planning import speculation
 from tests.bed.engine import Engine
+from tests.unit.planning.samples import plan
 
 pytestmark = pytest.mark.needs("vllm")
 
@@ -144,15 +146,42 @@ def test_what_drafts_is_read(engine: Engine, text: str) -> None:
     assert {flag: str(seen[flag.replace("-", "_")]) for flag in words} == dict(words)
 
 
+KT_VALUES = {
+    "kt-method": "LLAMAFILE", "kt-cpuinfer": "32", "kt-threadpool-count": "2", "kt-num-gpu-experts": "8",
+    "kt-max-deferred-experts-per-token": "2", "mem-fraction-static": "0.85", "max-total-tokens": "8192",
+    "chunked-prefill-size": "4096", "attention-backend": "triton", "reasoning-parser": "deepseek-r1",
+    "tool-call-parser": "deepseekv3",
+}  # fmt: skip
+
+
+def told(plugin: Plugin, argv: Sequence[str]) -> list[str]:
+    """What follows the program of an engine in the command line of a service."""
+    assert tuple(argv[: len(plugin.program)]) == plugin.program
+    return list(argv[len(plugin.program) :])
+
+
 def test_ktransformers_is_told_what_its_parser_reads(engine: Engine) -> None:
     """Every option of it, with where the experts lie."""
-    options = {
-        "kt-method": "LLAMAFILE", "kt-cpuinfer": "32", "kt-threadpool-count": "2", "kt-num-gpu-experts": "8",
-        "mem-fraction-static": "0.85",
-    }  # fmt: skip
-    assert set(options) == set(ktransformers.OPTIONS)
-    seen = read(engine, ktransformers.ENGINE, options)
-    assert {flag: as_said(seen[flag.replace("-", "_")]).upper() for flag in options} == {
-        flag: value.upper() for flag, value in options.items()
+    assert set(KT_VALUES) == set(ktransformers.OPTIONS)
+    seen = read(engine, ktransformers.ENGINE, KT_VALUES)
+    assert {flag: as_said(seen[flag.replace("-", "_")]).upper() for flag in KT_VALUES} == {
+        flag: value.upper() for flag, value in KT_VALUES.items()
     }
-    assert (seen["kt_weight_path"], seen["enable_metrics"]) == ("/m/tiny", True)
+    assert (seen["model_path"], seen["kt_weight_path"], seen["enable_metrics"]) == ("/m/tiny", "/m/tiny/experts", True)
+    assert seen["disable_shared_experts_fusion"] is True
+
+
+@pytest.mark.parametrize("facts", ["1x RTX 4090, 2 sockets, 64 cores, 512 GiB, 4 TiB disk", "1x L40S, 1 sockets, 32 cores, 512 GiB, 4 TiB disk",
+                                   "1x A100 SXM 80G, 2 sockets, 64 cores, 512 GiB, 4 TiB disk", "1x H100 SXM 80G, 64 cores, 400 GiB, 4 TiB disk",
+                                   "1x H20-3e, 2 sockets, 64 cores, 512 GiB, 4 TiB disk"])  # fmt: skip
+@pytest.mark.parametrize("model", ["deepseek-r1", "qwen3-30b-a3b"])
+def test_what_is_planned_for_ktransformers_is_read(engine: Engine, facts: str, model: str) -> None:
+    """Word for word as a plan has it for each card that kt-kernel is built for."""
+    made = plan(facts, Spec(model=model, engine="ktransformers", precision="q4_k_m", context=4096, concurrency=1))
+    assert made.verdict == "fits", made.binding
+    (service,) = made.services
+    seen = engine("parse", engine="ktransformers", argv=told(ktransformers.ENGINE, service.argv))
+    assert {flag: as_said(seen[flag.replace("-", "_")]).upper() for flag in service.options} == {
+        flag: value.upper() for flag, value in service.options.items()
+    }
+    assert (seen["kt_weight_path"], seen["max_total_tokens"]) == (f"{service.model_path}/experts", 4096)
