@@ -50,8 +50,12 @@ def outlined(plan: Plan, target: Target, place: Place) -> Release:
 
 def held_by(plan: Plan) -> dict[str, tuple[WeightFile, ...]]:
     """Which weights lie in which folder: each model has its own, which its copies share."""
-    models = ((service, plan.model_of(service)) for service in plan.services)
-    return {service.model_folder: model.files for service, model in models if model}
+    pairs = (
+        (folder, model)
+        for service in plan.services
+        for folder, model in zip(service.model_folders, plan.models_of(service), strict=False)
+    )
+    return {folder: model.files for folder, model in pairs}
 
 
 def secrets_of(plan: Plan, place: Place) -> tuple[str, ...]:

@@ -11,20 +11,25 @@ TAG = ":latest"
 
 
 def run(view: View) -> Iterator[Finding]:
-    wanted = {service.name: service.model_name for service in view.plan.services}
+    wanted = {service.name: service.model_names for service in view.plan.services}
     for seen in view.observed.services if view.observed else ():
-        name = wanted.get(seen.name, "")
+        missing = _missing(wanted.get(seen.name, ("",)), seen.models)
         if isinstance(seen.models, Unknown) and not seen.goes_on:
             continue
         if isinstance(seen.models, Unknown):
             why = f"its models could not be listed: {seen.models.reason}"
-        elif not {name, f"{name}{TAG}"} & set(seen.models):
-            why = f"it lists {', '.join(seen.models) or 'no model'} and not {name}"
+        elif missing:
+            why = f"it lists {', '.join(seen.models) or 'no model'} and not {', '.join(missing)}"
         else:
             continue
         yield Finding(
             "model-listed", "error", f"{view.plan.hostname}: {seen.name}: {why}", fix=f"provision logs {seen.name}"
         )
+
+
+def _missing(names: tuple[str, ...], listed: tuple[str, ...] | Unknown) -> list[str]:
+    seen = () if isinstance(listed, Unknown) else listed
+    return [name for name in names if not {name, f"{name}{TAG}"} & set(seen)]
 
 
 CHECK = Check(name="model-listed", stage="after", run=run)

@@ -118,6 +118,17 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """A further model of a server that holds several."""
+
+    model_name: str
+    model_path: str
+    context: int
+    slots: int
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One long-running program, complete: whoever starts it needs nothing else."""
 
@@ -154,12 +165,29 @@ class Service:
     """Further names that it answers to, each with an adapter over its model."""
     model_sha256: str = ""
     """Of the weights, where they are one file whose hash is known."""
+    further: tuple[Loaded, ...] = ()
+    """Models beside its first one, of an engine that has one server for all."""
+    home: tuple[str, ...] = ()
+    """Folders in the home of whoever runs it that it writes into."""
 
     @property
     def model_folder(self) -> str:
-        """Where the weights lie: beside each other in the folder of their first file, or in a folder of the model's."""
-        folder, _, name = self.model_path.rpartition("/")
-        return folder if name.endswith(".gguf") else self.model_path
+        return folder_of(self.model_path)
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        return (self.model_name, *(one.model_name for one in self.further))
+
+    @property
+    def model_folders(self) -> tuple[str, ...]:
+        """Of each of its models, in the order of their names."""
+        return (self.model_folder, *(folder_of(one.model_path) for one in self.further))
+
+
+def folder_of(model_path: str) -> str:
+    """Where weights lie: beside each other in the folder of their first file, or in a folder of the model's."""
+    folder, _, name = model_path.rpartition("/")
+    return folder if name.endswith(".gguf") else model_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +269,12 @@ class Plan:
 
     def model_of(self, service: Service) -> ModelChoice | None:
         """The model that a service serves."""
-        return next((one.model for one in self.models if service.name in one.services), self.model)
+        return next(iter(self.models_of(service)), None)
+
+    def models_of(self, service: Service) -> tuple[ModelChoice, ...]:
+        """All of them, in the order in which the service has them."""
+        named = tuple(one.model for one in self.models if service.name in one.services)
+        return named[: len(service.model_names)] or ((self.model,) if self.model else ())
 
 
 @dataclass(frozen=True, slots=True)

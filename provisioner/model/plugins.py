@@ -101,10 +101,14 @@ class Engine:
     """Runtimes that can start it; the first is taken when the operator names none. The embedded one runs on all."""
     systems: tuple[str, ...] = ()
     """Operating systems beside Linux, by the word that makers have for theirs, on which it is planned as a process."""
-    starts: bool = True
-    """False for one that is planned for, and that this version of the program does not start."""
-    not_started: str = ""
-    """Why, in the words of a refusal."""
+    one_server: bool = False
+    """It serves all its models on a machine through one server, at one port."""
+    home: tuple[str, ...] = ()
+    """Folders in the home of whoever runs it that it writes into."""
+    installed_at: str = ""
+    """Its program in that home, for one that somebody has to install beforehand; empty for all that we bring."""
+    install: str = ""
+    """How that is done."""
     vendors: tuple[str, ...] = ("nvidia",)
     """Whose accelerators it runs on."""
     bounded: bool = True
@@ -271,6 +275,8 @@ class View:
     """None but for the checks of stage `drift`."""
     certificates: tuple[CertificateSeen, ...] = ()
     """Of what is in force; empty before anything is."""
+    not_installed: Mapping[str, str] = field(default_factory=dict)
+    """Where programs should be that somebody has to install, and are not, by their engines."""
     spare_bytes: int = 0
     """On the disk, in half-made files of a run that was cut off: the next one goes on from them, or removes them first."""
 

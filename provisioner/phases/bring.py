@@ -42,9 +42,8 @@ def bring_weights(run: "Run", spec: Spec, before: Ground, store: "Store", place:
 def _remember_names(plan: Plan, store: "Store") -> None:
     """What each folder of weights holds: they stay when the release that says so is gone."""
     for service in plan.services:
-        if model := plan.model_of(service):
-            folder = service.model_folder.rpartition("/")[2]
-            store.remember_label(folder, model.id, model.title, model.precision)
+        for folder, model in zip(service.model_folders, plan.models_of(service), strict=False):
+            store.remember_label(folder.rpartition("/")[2], model.id, model.title, model.precision)
 
 
 def hash_together(fetches: tuple[Action, ...], store: "Store", place: Place, progress: Progress) -> None:

@@ -114,7 +114,8 @@ def _model(
         digest: model
         for digest, plan in plans.items()
         for one in plan.services
-        if one.model_folder.rpartition("/")[2] == folder and (model := plan.model_of(one))
+        for where, model in zip(one.model_folders, plan.models_of(one), strict=False)
+        if where.rpartition("/")[2] == folder
     }
     for model in served.values():
         return HeldModel(folder, model.id, model.title, model.precision, files, tuple(served))

@@ -9,7 +9,7 @@ from provisioner.errors import Refused
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
 from provisioner.model.plan import Finding, Plan, Service, WeightFile
-from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
+from provisioner.model.plugins import Engine, Place, ServiceManager, Target, Vendor, View
 from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Action, Release, Running, Standing
 from provisioner.model.spec import Spec
@@ -62,7 +62,7 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     standing = _with_images(plan, standing, spec.images)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
-    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan))
+    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan), not_installed(plan))
     return _with_data_safe(ground(plan, facts, standing, store.good_releases(), place), store, place)
 
 
@@ -184,9 +184,11 @@ def checked(
     place: Place,
     manager: ServiceManager | None = None,
     spare_bytes: int = 0,
+    lacking: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan with what the checks before say of it."""
-    findings = judge("before", View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes))
+    view = View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes, not_installed=lacking or {})
+    findings = judge("before", view)
     return replace(plan, findings=(*plan.findings, *findings))
 
 
@@ -212,7 +214,7 @@ def insist(plan: Plan) -> None:
 
 
 def _insist_on_a_start(plan: Plan) -> None:
-    """More may be planned than this version starts: several machines, and other engines."""
+    """More may be planned than this version starts: several machines, and what nobody publishes."""
     if bare := _without_image(plan):
         raise Refused(
             f"{plan.hostname}: no image of {bare.engine} is known for this machine, and `{bare.name}` cannot be started",
@@ -230,12 +232,6 @@ def _insist_on_a_start(plan: Plan) -> None:
         )
     if planned := next((one for one in plan.findings if one.id == "planned-only"), None):
         raise Refused(f"{plan.hostname}: {planned.message}", fix=planned.fix)
-    if unknown := _not_started(plan):
-        why = getattr(catalog.find("provisioner.engines", "ENGINE", unknown), "not_started", "")
-        raise Refused(
-            f"{plan.hostname}: the plan is for {unknown} on target `{plan.target}`, which this version does not start: {why}",
-            fix=f"`provision up {_asked(plan)} --engine llamacpp`, the embedded engine; `provision plan` shows the whole plan",
-        )
 
 
 def _machines(plan: Plan) -> int:
@@ -259,23 +255,25 @@ def _unpublished(plan: Plan) -> tuple[str, str] | None:
     )
 
 
-def _not_started(plan: Plan) -> str:
-    """The first engine of the plan that this version only plans for."""
-    engines = dict.fromkeys(one.engine for one in plan.services)
-    started = (
-        name for name in engines if not getattr(catalog.find("provisioner.engines", "ENGINE", name), "starts", False)
-    )
-    return next(started, "")
-
-
-def _asked(plan: Plan) -> str:
-    named = plan.model.id if plan.profile == "custom" and plan.model else ""
-    return shlex.join(("--model", named) if named else ("--profile", plan.profile))
-
-
 def _starts(plan: Plan) -> bool:
     told = any(one.id == "planned-only" for one in plan.findings)
-    return not told and not _without_image(plan) and not _unpublished(plan) and not _not_started(plan)
+    return not told and not _without_image(plan) and not _unpublished(plan)
+
+
+def not_installed(plan: Plan) -> dict[str, str]:
+    """Engines whose programs somebody has to install for the user whose services these are, and where these should be."""
+    engines = {name: _engine(name) for name in dict.fromkeys(one.engine for one in plan.services)}
+    wanted = {name: one.installed_at for name, one in engines.items() if one.installed_at}
+    if not wanted:
+        return {}
+    from provisioner.world.homes import home, runs  # Few engines are installed by somebody else.
+
+    folder = home(managed=plan.target == "systemd")
+    return {name: f"{folder}/{path}" for name, path in wanted.items() if not runs(f"{folder}/{path}")}
+
+
+def _engine(name: str) -> Engine:
+    return cast(Engine, catalog.find("provisioner.engines", "ENGINE", name))
 
 
 def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
@@ -285,6 +283,7 @@ def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
     listening = processes.listeners()
     taken = {}
     published = {port for one in ours for port in one.ports if one.pid}
+    published |= _of_daemons(plan, ours)
     for host, wanted in _wanted_ports(plan):
         inodes = {
             inode for (address, port), held in listening.items()
@@ -296,6 +295,12 @@ def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
             known = next((owner for owner in others if owner), None)
             taken[wanted] = f"{known[1]} (process {known[0]})" if known else "a process of another user"
     return taken
+
+
+def _of_daemons(plan: Plan, ours: tuple[Running, ...]) -> set[int]:
+    """Ports of services that run now and whose engine has a daemon: what listens there is no child of their keepers."""
+    there = {one.service for one in ours if one.pid}
+    return {one.port for one in plan.services if one.name in there and _engine(one.engine).one_server}
 
 
 def _wanted_ports(plan: Plan) -> tuple[tuple[str, int], ...]:

@@ -40,9 +40,8 @@ def experts_beside(scene: Scene, attempt: Attempt) -> Iterator[Offer]:
         return
     found = _instead(scene, attempt, placement=None, engine=KTRANSFORMERS)
     if found is not None:
-        only = "" if found.engine.starts else "; this version plans it and does not start it"
         change = f"{found.engine.title}: every expert in host memory, all else on one device"
-        yield offer(found, change, f"{pace(found)}, {found.rung.precision}{only}", ("--engine", KTRANSFORMERS))
+        yield offer(found, change, f"{pace(found)}, {found.rung.precision}", ("--engine", KTRANSFORMERS))
 
 
 def all_on_host(scene: Scene, attempt: Attempt) -> Iterator[Offer]:

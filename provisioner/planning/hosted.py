@@ -41,7 +41,8 @@ def try_hosted(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
     tokens = rung.context * slots
     whole = checkpoints(entry_of_model, scene.shelf, card.compute_capability)
     if not whole:
-        return replace(empty, subject=experts, problem=_no_checkpoint(experts, engine, card))
+        unfit = place(experts.geometry, experts.weights_bytes, rung.precision, tokens, machine).unfit
+        return replace(empty, subject=experts, problem=unfit or _no_checkpoint(experts, engine, card))
     placed = [(one, _placed(experts, one, rung, tokens, machine)) for one in whole]
     chosen, placement = next((pair for pair in placed if not pair[1].problem), placed[0])
     subject = joined(experts, chosen)

@@ -42,7 +42,8 @@ def _together(plans: Sequence[Plan], places: Decision) -> Plan:
     return replace(
         first,
         memory=_memory(plans),
-        services=tuple(service for plan in plans for service in plan.services),
+        # Models of one server have the same one.
+        services=tuple({service.name: service for plan in plans for service in plan.services}.values()),
         decisions=(places, *(_prefixed(plan, decision) for plan in plans for decision in plan.decisions)),
         findings=_findings(plans),
         models=tuple(map(_alone, plans)),

@@ -27,13 +27,24 @@ def _by_layers(attempt: Attempt, scene: Scene) -> Mapping[str, str]:
     if fitting is not None and fitting.all_on_devices and wish.threads is None:
         threads = min(threads, DEVICE_THREADS)
     policy, _ = numa_policy(facts)
-    planned = {"threads": str(threads), "threads-batch": str(threads), "n-gpu-layers": str(layers)}
+    planned = {
+        "threads": str(threads), "threads-batch": str(threads), "n-gpu-layers": str(layers), "gpu": _part(attempt, layers),
+    }  # fmt: skip
     spread = used_split(fitting.split) if fitting is not None else ()
     if len(spread) > 1:
         planned["tensor-split"] = ",".join(map(str, spread))
     if fitting is not None and fitting.host_experts:
         planned["n-cpu-moe"] = str(fitting.host_experts)
     return {**planned, **({"numa": policy} if policy else {})}
+
+
+def _part(attempt: Attempt, layers: int) -> str:
+    """The same as LM Studio says it: all, none, or a part of one in hundredths, rounded down."""
+    fitting = attempt.fit
+    if fitting is None or not layers:
+        return "off"
+    everything = attempt.subject.geometry.layers + 1 if attempt.subject else layers
+    return "max" if fitting.all_on_devices else f"{layers * 100 // everything / 100:g}"
 
 
 def _for_experts(attempt: Attempt, scene: Scene) -> Mapping[str, str]:

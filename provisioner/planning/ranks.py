@@ -94,7 +94,7 @@ def without_address(attempt: Attempt, scene: Scene) -> tuple[Finding, ...]:
     described = "network" in scene.facts.assumed
     if described:
         told = f"the network between these machines is taken as enough, and `{FIRST_NODE}` stands for the first one's address"
-    level = "warning" if described or not attempt.engine.starts else "error"
+    level = "warning" if described else "error"
     return (Finding("first-node", level, told, fix=f"`--set engine.{flag}=ADDRESS`"),)
 
 

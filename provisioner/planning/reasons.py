@@ -12,7 +12,7 @@ from provisioner.planning.host_part import copies_beside
 from provisioner.planning.layouts import Layout
 from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
-from provisioner.planning.settings import PROCESS, target_of
+from provisioner.planning.settings import CONTAINERS, PROCESS, target_of
 
 
 def decisions(scene: Scene, choice: Choice) -> tuple[Decision, ...]:
@@ -160,6 +160,7 @@ def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
         *_another_name(scene, attempt),
         *_image(scene, attempt),
         *without_address(attempt, scene),
+        *_keyless(scene, attempt),
         *_only_planned(scene, attempt),
     )
 
@@ -205,11 +206,20 @@ def _another_name(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
         return ()
     told = f"`{scene.wish.known_as}` has the shape of {attempt.subject.title}, and may be other weights"
     fix = f"name it `--model {attempt.subject.id}`, or bring the files that you mean: `--model FILE`"
-    return (Finding("other-weights", "error" if attempt.engine.starts else "note", told, fix=fix),)
+    return (Finding("other-weights", "error", told, fix=fix),)
 
 
 def _image(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
     return () if attempt.served is None else image_of(attempt, scene).findings
+
+
+def _keyless(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
+    """On Docker a door stands before such an engine, which asks for the key in its place; other targets have none."""
+    engine = attempt.engine
+    if not engine.keyless or scene.wish.system or target_of(scene.wish, engine) == CONTAINERS:
+        return ()
+    told = f"{engine.title} is told of no key: every user of this machine is answered at {scene.wish.host}"
+    return (Finding("keyless", "warning", told, fix="an engine on target `docker`, where the gateway asks for keys"),)
 
 
 def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
@@ -217,13 +227,7 @@ def _only_planned(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
         return _on_another_system(scene, attempt)
     if (task := task_of(scene, attempt.profile)) != CHAT:
         return _for_another_task(attempt, task)
-    if attempt.engine.starts:
-        return ()
-    target = target_of(scene.wish, attempt.engine)
-    told = f"planned only: this version does not start {attempt.engine.title} on target `{target}`"
-    return (
-        Finding("planned-only", "note", told, fix="`provision up --engine llamacpp` serves with the embedded engine"),
-    )
+    return ()
 
 
 def _for_another_task(attempt: Attempt, task: str) -> tuple[Finding, ...]:

@@ -57,6 +57,7 @@ def _held(attempt: Attempt, scene: Scene, place: Place) -> Service:
         options={**options_of(attempt, scene), **service.options},
         image=image_of(attempt, scene).name if is_contained(scene.wish, attempt.engine) else None,
         model_sha256=(files[0].sha256 or "") if len(files) == 1 else "",
+        home=attempt.engine.home,
     )
     return _complete(service, attempt.engine, cards, scene, place)
 

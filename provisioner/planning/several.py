@@ -69,7 +69,12 @@ def plan_several(spec: Spec, scene: Scene, planner: PlanLearned, in_force: Plan 
     if len({plan.target for plan in plans}) > 1:
         return plan_several(replace(spec, target=_common_target(plans)), scene, planner, in_force)
     lasting = _lasting(table, plans, plan_one, in_force)
-    return merged(tuple(_called(lasting, in_force, table.first_port)), _decision(table), scene.wish.replicas or 1)
+    called = tuple(_called(lasting, in_force, table.first_port))
+    if any(engine_named(plan.engine or "").one_server for plan in called):
+        from provisioner.planning.together import in_one_server  # Few engines have one for all.
+
+        called = in_one_server(called)
+    return merged(called, _decision(table), scene.wish.replicas or 1)
 
 
 def _dealt(spec: Spec, scene: Scene, plan_one: PlanOne) -> tuple[Table, tuple[Plan, ...]]:

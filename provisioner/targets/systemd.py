@@ -94,6 +94,7 @@ def _sandbox(service: Service, place: Place) -> tuple[str, ...]:
         "ProtectSystem=strict",
         "ProtectHome=read-only",
         f"ReadWritePaths={path(f'-{place.state}/logs')}",
+        *(f"ReadWritePaths=-%h/{folder}" for folder in service.home),
         *(() if _in_temporary(place) else ("PrivateTmp=yes",)),
         "ProtectKernelTunables=yes",
         "ProtectControlGroups=yes",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.engines import transformers
+from provisioner.engines import ktransformers, transformers
 from provisioner.model.spec import Spec
 from provisioner.targets.docker import TARGET
 from tests.bed.engine import Engine
@@ -59,6 +59,21 @@ def test_sglang_reads_what_it_is_told(engine: Engine) -> None:
     argvs = [list(service.argv[3:]) for one in made for service in one.services]
     assert len(argvs) > 5
     assert engine("parse_all", engine="sglang", argvs=argvs)["read"] == len(argvs)
+
+
+@pytest.mark.needs("vllm")
+def test_ktransformers_reads_what_it_is_told_wherever_a_profile_comes_to_it(engine: Engine) -> None:
+    made = [one for machine in MACHINES for _, one in plans(machine)]
+    made += [plan(f"1x {card}, 2 sockets, 64 cores, 1 TiB", Spec(profile="flagship", engine="ktransformers", precision="q4_k_m"))
+             for card in ("L40S", "A100 80GB SXM", "H100 SXM", "H20")]  # fmt: skip
+    argvs = [
+        list(service.argv[len(ktransformers.ENGINE.program) :])
+        for one in made
+        for service in one.services
+        if service.engine == "ktransformers"
+    ]
+    assert len(argvs) > 4
+    assert engine("parse_all", engine="ktransformers", argvs=argvs)["read"] == len(argvs)
 
 
 @pytest.mark.needs("vllm")

@@ -143,7 +143,9 @@ def test_two_types_for_what_is_one_are_refused() -> None:
         plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine="ollama", settings=settings))
 
 
-@pytest.mark.parametrize(("engine", "flag"), [("ollama", "num-gpu"), ("lmstudio", "gpu"), ("lmstudio", "cache-type-k")])
+@pytest.mark.parametrize(
+    ("engine", "flag"), [("ollama", "num-gpu"), ("lmstudio", "threads"), ("lmstudio", "cache-type-k")]
+)
 def test_a_flag_that_would_go_nowhere_is_not_known(engine: str, flag: str) -> None:
     with pytest.raises(BadInput, match=f"unknown setting `engine.{flag}`"):
         plan("1x RTX 4090, 64 GiB", Spec(model="qwen3-8b", engine=engine, settings={f"engine.{flag}": "1"}))
