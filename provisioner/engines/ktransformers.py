@@ -18,7 +18,7 @@ OPTIONS = (
 """What is planned of them is the placement; the others are SGLang's own choice unless they are set by name."""
 
 EXPERTS = "experts"
-"""The folder of GGUF files beside the checkpoint (planning.card_part)."""
+"""The folder of GGUF files beside the checkpoint (planning.hosted)."""
 
 START = """
 python=/opt/miniconda3/envs/serve/bin/python

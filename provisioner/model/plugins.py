@@ -275,8 +275,6 @@ class View:
     """None but for the checks of stage `drift`."""
     certificates: tuple[CertificateSeen, ...] = ()
     """Of what is in force; empty before anything is."""
-    not_installed: Mapping[str, str] = field(default_factory=dict)
-    """Where programs should be that somebody has to install, and are not, by their engines."""
     spare_bytes: int = 0
     """On the disk, in half-made files of a run that was cut off: the next one goes on from them, or removes them first."""
 

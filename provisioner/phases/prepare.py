@@ -9,9 +9,9 @@ from provisioner.errors import Refused
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
 from provisioner.model.plan import Finding, Plan, Service, WeightFile
-from provisioner.model.plugins import Engine, Place, ServiceManager, Target, Vendor, View
+from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Action, Release, Running, Standing
+from provisioner.model.release import Action, Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
@@ -23,9 +23,6 @@ if TYPE_CHECKING:  # A plan for another machine shall not pay for looking at thi
 
 CONTAINERS = "docker"
 """The target whose services come as images."""
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, never bound
-"""Addresses that take the port at every other one as well."""
-LOCALHOST = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,7 @@ class Ground:
 
 def look(spec: Spec, store: "Store", place: Place) -> Ground:
     """This machine as it is now. Nothing is changed, and no network is asked, but for a model that only a hub knows."""
+    from provisioner.phases.around import not_installed, ports_taken
     from provisioner.phases.survey import half_made_bytes, survey, with_hub
     from provisioner.weights.shelf import shelf
     from provisioner.world.units import service_manager
@@ -62,7 +60,8 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     standing = _with_images(plan, standing, spec.images)
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
-    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan), not_installed(plan))
+    plan = replace(plan, findings=(*plan.findings, *not_installed(plan)))
+    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan))
     return _with_data_safe(ground(plan, facts, standing, store.good_releases(), place), store, place)
 
 
@@ -184,11 +183,9 @@ def checked(
     place: Place,
     manager: ServiceManager | None = None,
     spare_bytes: int = 0,
-    lacking: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan with what the checks before say of it."""
-    view = View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes, not_installed=lacking or {})
-    findings = judge("before", view)
+    findings = judge("before", View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes))
     return replace(plan, findings=(*plan.findings, *findings))
 
 
@@ -258,59 +255,3 @@ def _unpublished(plan: Plan) -> tuple[str, str] | None:
 def _starts(plan: Plan) -> bool:
     told = any(one.id == "planned-only" for one in plan.findings)
     return not told and not _without_image(plan) and not _unpublished(plan)
-
-
-def not_installed(plan: Plan) -> dict[str, str]:
-    """Engines whose programs somebody has to install for the user whose services these are, and where these should be."""
-    engines = {name: _engine(name) for name in dict.fromkeys(one.engine for one in plan.services)}
-    wanted = {name: one.installed_at for name, one in engines.items() if one.installed_at}
-    if not wanted:
-        return {}
-    from provisioner.world.homes import home, runs  # Few engines are installed by somebody else.
-
-    folder = home(managed=plan.target == "systemd")
-    return {name: f"{folder}/{path}" for name, path in wanted.items() if not runs(f"{folder}/{path}")}
-
-
-def _engine(name: str) -> Engine:
-    return cast(Engine, catalog.find("provisioner.engines", "ENGINE", name))
-
-
-def ports_taken(plan: Plan, ours: tuple[Running, ...]) -> dict[int, str]:
-    """Which of the plan's ports somebody else listens on, at the address that the service wants."""
-    from provisioner.world import processes
-
-    listening = processes.listeners()
-    taken = {}
-    published = {port for one in ours for port in one.ports if one.pid}
-    published |= _of_daemons(plan, ours)
-    for host, wanted in _wanted_ports(plan):
-        inodes = {
-            inode for (address, port), held in listening.items()
-            if port == wanted and _collide(address, host) for inode in held
-        }  # fmt: skip
-        owners = [processes.port_owner(inode) for inode in sorted(inodes)] if wanted not in published else []
-        others = [owner for owner in owners if owner is None or not processes.belongs(owner[0], ours)]
-        if others:
-            known = next((owner for owner in others if owner), None)
-            taken[wanted] = f"{known[1]} (process {known[0]})" if known else "a process of another user"
-    return taken
-
-
-def _of_daemons(plan: Plan, ours: tuple[Running, ...]) -> set[int]:
-    """Ports of services that run now and whose engine has a daemon: what listens there is no child of their keepers."""
-    there = {one.service for one in ours if one.pid}
-    return {one.port for one in plan.services if one.name in there and _engine(one.engine).one_server}
-
-
-def _wanted_ports(plan: Plan) -> tuple[tuple[str, int], ...]:
-    """Address and port of everything that this machine would listen on."""
-    engines = ((one.host, one.port) for one in plan.services)
-    return (*engines, *((port.host, port.port) for one in plan.beside for port in one.published))
-
-
-def _collide(one: str, other: str) -> bool:
-    """Whether who listens at one address keeps a service from the same port of the other, which may be a name."""
-    if one in EVERYWHERE:
-        return True
-    return one in LOCALHOST if other == "localhost" else one == other or other in EVERYWHERE

@@ -257,7 +257,7 @@ def _memory(attempt: Attempt) -> MemoryBudget | None:
     weights = attempt.subject.weights_bytes
     weights += sum(part.size_bytes for file in attempt.subject.files for part in file.parts)
     if attempt.engine.experts_on_host:
-        from provisioner.planning.card_part import beside_bytes  # Few models have experts.
+        from provisioner.planning.hosted import beside_bytes  # Few models have experts.
 
         weights += beside_bytes(attempt.subject)
     if attempt.served is not None:

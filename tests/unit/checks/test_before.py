@@ -311,11 +311,3 @@ def test_a_container_engine_that_will_do_or_was_not_told_of() -> None:
     for engine in (DOCKER, Unknown("not stated in the description of the machine")):
         facts = replace(sound(), software=replace(sound().software, docker=engine))
         assert findings("docker_ready", view(facts, Spec(profile="lite", target="docker"))) == []
-
-
-def test_an_engine_that_somebody_has_to_install_is_asked_for() -> None:
-    seen = replace(view(sound()), not_installed={"lmstudio": "/root/.lmstudio/bin/lms"})
-    (found,) = findings("program_there", seen)
-    assert (found.level, "LM Studio is not installed for this user" in found.message) == ("error", True)
-    assert "there is no /root/.lmstudio/bin/lms" in found.message
-    assert "lmstudio.ai/install.sh" in found.fix

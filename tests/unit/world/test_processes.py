@@ -14,7 +14,7 @@ import pytest
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.release import Running
-from provisioner.phases.prepare import ports_taken
+from provisioner.phases.around import ports_taken
 from provisioner.world import processes
 from tests.unit.views.samples import PLAN, SERVICE
 
