@@ -5,8 +5,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from provisioner.world import tinymodel
+from tests.e2e.several import models, tiny
 from tests.sweep.slot import Slot
 
 
@@ -20,6 +22,8 @@ class Scenario:
     running: bool
     """Whether services run when the blow falls."""
     more: Callable[[Slot], tuple[str, ...]] = lambda _: ()
+    rarer: int = 1
+    """By how much fewer of its points are struck than of the others', unless the run is thorough."""
 
     def words(self, slot: Slot) -> tuple[str, ...]:
         return (*self.verb, *self.more(slot))
@@ -111,6 +115,23 @@ def crashed(slot: Slot) -> set[str | None]:
     return {new}
 
 
+def one_model_for_another(slot: Slot) -> set[str | None]:
+    """Of two models one goes and another comes; the first runs on."""
+    new = ok(slot, "up", *alpha_and_gamma(slot))
+    slot.clear()
+    ok(slot, "up", *two_models(slot, "alpha", "beta"))
+    slot.keep()
+    return {new}
+
+
+def alpha_and_gamma(slot: Slot) -> tuple[str, ...]:
+    return two_models(slot, "alpha", "gamma")
+
+
+def two_models(slot: Slot, *names: str) -> tuple[str, ...]:
+    return models(*(tiny(Path(slot.folder), name, ["alpha", "beta", "gamma"].index(name)) for name in names))
+
+
 def with_weights(slot: Slot) -> tuple[str, ...]:
     path = f"{slot.folder}/own.gguf"
     if not os.path.exists(path):
@@ -132,6 +153,7 @@ SCENARIOS = (
     Scenario("own-weights", own_weights, ("up",), running=False, more=with_weights),
     Scenario("own-weights-instead", own_weights_instead, ("up",), running=True, more=with_weights),
     Scenario("crashed", crashed, ("up",), running=False),
+    Scenario("another-model-of-two", one_model_for_another, ("up",), running=True, more=alpha_and_gamma, rarer=4),
     Scenario("rollback", two_releases, ("rollback",), running=True),
     Scenario("rollback-with-data", two_releases_with_data, ("rollback", "--with-data"), running=True),
     Scenario("down", one_release, ("down",), running=True),

@@ -9,6 +9,8 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
+from provisioner.phases import survey
+from provisioner.rendering import part_of
 from provisioner.world import processes
 from tests.ports import free_port
 from tests.sweep.strace import program
@@ -60,17 +62,25 @@ class Slot:
             _copy(self.kept, self.state)
         digest = self.current() if started else None
         if digest:
-            for unit in sorted(os.listdir(f"{self.state}/releases/{digest}/units")):
-                argv = [*self._keeper(), f"{self.state}/releases/{digest}/units/{unit}"]
-                processes.start_detached(argv, os.devnull)
-            self._until_running()
+            units = self._units(digest)
+            for unit in units:
+                processes.start_detached(self._keeper(unit), os.devnull)
+            self._until_running(len(units))
 
-    def _keeper(self) -> list[str]:
-        return [os.path.join(os.path.dirname(program()[0]), "python"), "-I", "-m", processes.KEEPER]
+    def _units(self, digest: str) -> list[str]:
+        """What the keepers of a release are told, one file for each service."""
+        folder = f"{self.state}/releases/{digest}/units"
+        return [f"{folder}/{name}" for name in sorted(os.listdir(folder))] if os.path.isdir(folder) else []
 
-    def _until_running(self) -> None:
+    def _keeper(self, unit: str) -> list[str]:
+        """As `up` starts it."""
+        with open(unit, encoding="utf-8") as stream:
+            part = f"{processes.PART}{part_of(stream.read())}"
+        return [os.path.join(os.path.dirname(program()[0]), "python"), "-I", "-m", processes.KEEPER, part, unit]
+
+    def _until_running(self, count: int) -> None:
         deadline = time.monotonic() + 10
-        while not processes.running(self.state):
+        while len(processes.running(self.state)) < count:
             assert time.monotonic() < deadline, "the services of the kept release do not start"
             time.sleep(0.01)
 
@@ -113,11 +123,11 @@ class Slot:
             ok = None in allowed and not left and not self.strays()
             return [] if ok else [f"no state, and yet there are {left} and processes {self.strays()}"]
         digest = self.current()
-        running = processes.running(self.state)
+        running = survey.running(self.state, digest)
         found = [] if digest in allowed else [f"{digest} is in force"]
-        wanted = [digest] if digest else []
-        if [one.digest for one in running] != wanted:
-            found.append(f"running: {[one.digest[:12] for one in running]}, in force: {digest}")
+        wanted = [(os.path.basename(unit).removesuffix(".json"), digest) for unit in self._units(digest or "")]
+        if [(one.service, one.digest) for one in running] != wanted:
+            found.append(f"running: {[(one.service, one.digest[:12]) for one in running]}, in force: {wanted}")
         found += [f"left over: {path}" for path in self._halves()]
         strays = set(self.strays()) - {pid for one in running for pid in processes.session_members(one.pid)}
         found += [f"process {pid} is left over" for pid in sorted(strays)]

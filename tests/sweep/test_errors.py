@@ -60,7 +60,11 @@ def test_failing_at_any_change_it_says_what_and_why_and_leaves_nothing_half_done
     assert code == 0
     slots.put(ground)
     files = [point for point in found if not point.call.startswith(("clone", "vfork", "pidfd"))]
-    blows = [(point, error) for number, point in share(list(enumerate(files)), PARTS) for error in errors_for(number)]
+    blows = [
+        (point, error)
+        for number, point in share(list(enumerate(files)), PARTS * scenario.rarer)
+        for error in errors_for(number)
+    ]
 
     def strike(wanted: tuple[Point, str]) -> list[str]:
         point, error = wanted

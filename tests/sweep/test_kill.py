@@ -42,7 +42,7 @@ def test_killed_at_every_change_the_next_run_ends_in_the_old_state_or_the_new_on
     assert slot.faults(allowed=allowed) == []
     slots.put((slot, allowed))
 
-    wanted = share(found, PARTS)
+    wanted = share(found, PARTS * scenario.rarer)
 
     def strike(point: Point) -> list[str]:
         slot, allowed = slots.get()
