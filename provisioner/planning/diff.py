@@ -104,10 +104,15 @@ def puts(standing: Standing, release: Release, targets: Mapping[str, Target], pl
             for file in release.live
             if (file.path, file.content) not in standing.live
         ),
+        *(RemoveFile(path) for path in sorted(path for path, _ in standing.live) if path not in _lasting(release)),
         *_entrusts(standing, release, place),
         *(action for name in others for action in targets[name].replace(standing, None, place)),
         *put(standing, release, place),
     )
+
+
+def _lasting(release: Release) -> frozenset[str]:
+    return frozenset(file.path for file in release.live)
 
 
 def _entrusts(standing: Standing, release: Release, place: Place) -> tuple[Entrust, ...]:

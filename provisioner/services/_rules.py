@@ -133,10 +133,10 @@ def _gateway() -> list[Rule]:
     ]  # fmt: skip
 
 
-def groups(stack: Stack) -> dict[str, object]:
-    """The rule file as a document."""
-    found = [
+def groups(stack: Stack) -> list[Rule]:
+    """Those of the rule file that hold something."""
+    found: list[Rule] = [
         {"name": "provision-recorded", "rules": recorded(stack)},
         {"name": "provision-alerts", "rules": alerts(stack)},
     ]
-    return {"groups": [group for group in found if group["rules"]]}
+    return [group for group in found if group["rules"]]

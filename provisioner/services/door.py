@@ -37,7 +37,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             image=stack.images.get(NAME) or stack.images.get(gateway.NAME, gateway.IMAGE),
             argv=("/bin/sh", "-euc", START.format(key=key_file.rpartition("/")[2])),
             secrets=(key_file,),
-            mounts=(Mount(f"@RELEASE@/{NAME}", f"/etc/{NAME}"),),
+            mounts=(Mount(f"@LIVE@/{NAME}", f"/etc/{NAME}"),),
             published=tuple(Published(one.host, one.port, FIRST + place, one.name) for place, one in enumerate(led)),
             memory_max_bytes=MEMORY_BYTES,
             capabilities=gateway.CAPABILITIES if stack.place.owner.startswith("0:") else (),

@@ -77,7 +77,7 @@ def _gpu(stack: Stack, maker: str) -> Container:
         kind=NAME,
         image=stack.images.get(name, metrics.image),
         env=metrics.env,
-        mounts=(Mount(f"@RELEASE@/{NAME}/{maker}", "/etc/provision"),) if metrics.files else (),
+        mounts=(Mount(f"@LIVE@/{NAME}/{maker}", "/etc/provision"),) if metrics.files else (),
         memory_max_bytes=2 * 2**30,
         grant=_grant(stack, maker),
     )

@@ -59,7 +59,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             },
             secrets=(secret,),
             mounts=(
-                Mount(f"@RELEASE@/{NAME}", PROVISIONING),
+                Mount(f"@LIVE@/{NAME}", PROVISIONING),
                 Mount(stack.place.data(NAME), "/var/lib/grafana", writable=True),
             ),
             published=(Published(LOOPBACK, port(stack), INSIDE_PORT),),
@@ -79,7 +79,10 @@ def files(stack: Stack) -> tuple[ReleaseFile, ...]:
     return (
         ReleaseFile(f"{NAME}/datasources/prometheus.yml", as_yaml(_source())),
         ReleaseFile(f"{NAME}/dashboards/provision.yml", as_yaml(_provider())),
-        *(ReleaseFile(f"{NAME}/shown/{name}.json", json.dumps(one, indent=1)) for name, one in shown.items()),
+        *(
+            ReleaseFile(f"{NAME}/shown/{name}.json", json.dumps(one, indent=1), awaited=True)
+            for name, one in shown.items()
+        ),
     )
 
 
@@ -93,9 +96,12 @@ def _source() -> dict[str, object]:
 
 
 def _provider() -> dict[str, object]:
+    """Dashboards are read again while it runs, and go with their files:
+    https://grafana.com/docs/grafana/latest/administration/provisioning/#dashboards.
+    """
     provider = {
-        "name": "provision", "folder": "provision", "type": "file", "allowUiUpdates": False, "disableDeletion": True,
-        "options": {"path": DASHBOARDS},
+        "name": "provision", "folder": "provision", "type": "file", "allowUiUpdates": False, "disableDeletion": False,
+        "updateIntervalSeconds": 10, "options": {"path": DASHBOARDS},
     }  # fmt: skip
     return {"apiVersion": 1, "providers": [provider]}
 

@@ -1,12 +1,17 @@
 """Prometheus: asks engines, gateway, host and cards how they are, keeps the answers, and calls when something is wrong."""
 
+import json
+from hashlib import sha256
+
 from provisioner.model.containers import Container, Health, Mount, Published, Question, ReleaseFile
 from provisioner.model.plugins import Companion, Stack
 from provisioner.services import _engine_metrics, _rules, exporters, gateway
 from provisioner.services._gpu_metrics import GPUS
 from provisioner.services._shared import as_yaml, port_of
+from provisioner.world.templates import fill
 
 NAME = "prometheus"
+START = "start.sh"
 
 IMAGE = "docker.io/prom/prometheus:v3.15.0"
 """https://github.com/prometheus/prometheus/releases"""
@@ -30,6 +35,8 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             kind=NAME,
             image=stack.images.get(NAME, IMAGE),
             argv=(
+                "/bin/sh",
+                f"/etc/prometheus/{START}",
                 "prometheus",
                 "--config.file=/etc/prometheus/prometheus.yml",
                 "--storage.tsdb.path=/prometheus",
@@ -39,7 +46,7 @@ def containers(stack: Stack) -> tuple[Container, ...]:
             ),
             secrets=keys,
             mounts=(
-                Mount(f"@RELEASE@/{NAME}", "/etc/prometheus"),
+                Mount(f"@LIVE@/{NAME}", "/etc/prometheus"),
                 Mount(stack.place.data(NAME), "/prometheus", writable=True),
             ),
             published=(Published(LOOPBACK, port(stack), INSIDE_PORT),),
@@ -55,27 +62,43 @@ def port(stack: Stack) -> int:
 
 
 def files(stack: Stack) -> tuple[ReleaseFile, ...]:
+    """What it asks and when it calls is taken up while it runs."""
     return (
-        ReleaseFile(f"{NAME}/prometheus.yml", as_yaml(configuration(stack))),
-        ReleaseFile(f"{NAME}/rules.yml", as_yaml(_rules.groups(stack))),
+        ReleaseFile(f"{NAME}/{START}", fill(f"{NAME}/{START}.j2")),
+        ReleaseFile(f"{NAME}/prometheus.yml", as_yaml(configuration(stack)), awaited=True),
+        ReleaseFile(f"{NAME}/rules.yml", as_yaml(rules(stack)), awaited=True),
     )
 
 
 def configuration(stack: Stack) -> dict[str, object]:
+    """It asks itself by the name of its own content, which tells what is in force, and which nothing that it keeps bears."""
+    jobs = _jobs(stack)
+    own = _job("prometheus", {f"127.0.0.1:{INSIDE_PORT}": {}}) | {"params": {"asked": [_digest(jobs)]}}
     return {
         "global": {"scrape_interval": f"{SECONDS}s", "scrape_timeout": "10s", "evaluation_interval": f"{SECONDS}s"},
         "rule_files": ["/etc/prometheus/rules.yml"],
-        "scrape_configs": [
-            *_engine_jobs(stack),
-            *(
-                [_job("gateway", {f"{gateway.NAME}:{gateway.METRICS_PORT}": {}})]
-                if gateway.NAME in stack.wanted
-                else ()
-            ),
-            *(_exporter_jobs(stack) if exporters.NAME in stack.wanted else ()),
-            _job("prometheus", {f"127.0.0.1:{INSIDE_PORT}": {}}),
-        ],
+        "scrape_configs": [*jobs, own],
     }
+
+
+def _jobs(stack: Stack) -> list[dict[str, object]]:
+    of_gateway = _job("gateway", {f"{gateway.NAME}:{gateway.METRICS_PORT}": {}})
+    return [
+        *_engine_jobs(stack),
+        *([of_gateway] if gateway.NAME in stack.wanted else ()),
+        *(_exporter_jobs(stack) if exporters.NAME in stack.wanted else ()),
+    ]
+
+
+def rules(stack: Stack) -> dict[str, object]:
+    """A group of their own says which they are: a name that changed in the others would have each alarm begin anew."""
+    groups = _rules.groups(stack)
+    told = {"record": "provision:rules", "expr": "vector(1)", "labels": {"digest": _digest(groups)}}
+    return {"groups": [*groups, {"name": "provision-rules", "rules": [told]}]}
+
+
+def _digest(document: object) -> str:
+    return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _engine_jobs(stack: Stack) -> list[dict[str, object]]:
@@ -117,8 +140,13 @@ def _job(name: str, targets: dict[str, dict[str, str]]) -> dict[str, object]:
 
 
 def questions(stack: Stack) -> tuple[Question, ...]:
-    """Whether it is there and ready to be asked."""
-    return (Question(NAME, "the metrics", f"http://{LOOPBACK}:{port(stack)}/-/ready", contains="Ready"),)
+    """Whether it is there, and goes by what this release wrote."""
+    base = f"http://{LOOPBACK}:{port(stack)}"
+    asks, calls = _digest(_jobs(stack)), _digest(_rules.groups(stack))
+    return (
+        Question(NAME, "the metrics, by the targets of this release", f"{base}/api/v1/status/config", contains=asks),
+        Question(NAME, "the alarms of this release", f"{base}/api/v1/rules", contains=calls),
+    )
 
 
 SERVICE = Companion(

@@ -15,6 +15,11 @@ from provisioner.rendering import HERE, LIVE
 NAME = "docker"
 COMPOSE = "compose.yaml"
 PARTS = "parts.json"
+LASTING = "live.env"
+LIVES = "PROVISION_LIVE"
+"""Where containers read what changes while they run: at one place for all releases, when told so by that file, and else in the
+release's own folder, which is complete in itself.
+"""
 NETWORK = "inside"
 BRIDGE = "com.docker.network.bridge"
 CLOSED = "closed"
@@ -37,6 +42,7 @@ def files(plan: Plan, place: Place) -> tuple[ReleaseFile, ...]:
     return (
         ReleaseFile(COMPOSE, compose(wanted, place, parts)),
         ReleaseFile(PARTS, json.dumps(parts, indent=1, sort_keys=True)),
+        ReleaseFile(LASTING, f'{LIVES}="{_quoted(place.live)}"\n'),
         *plan.files,
     )
 
@@ -113,7 +119,13 @@ def compose(wanted: tuple[Container, ...], place: Place, parts: dict[str, str]) 
     }
     head = "# Made by provision; `docker compose up -d` in this folder starts the same stack.\n"
     kept = {key: value for key, value in document.items() if value}
-    return head + yaml.safe_dump(_escaped(kept), sort_keys=False, allow_unicode=True, width=1000)
+    text = yaml.safe_dump(_escaped(kept), sort_keys=False, allow_unicode=True, width=1000)
+    return head + text.replace(f"{LIVE}/", f"${{{LIVES}:-.}}/")
+
+
+def _quoted(path: str) -> str:
+    """As a file of variables has it between its quotes."""
+    return path.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
 
 
 def _networks(wanted: tuple[Container, ...]) -> dict[str, Json]:
@@ -150,7 +162,7 @@ def _service(
         "user": one.user or place.owner,
         "environment": {**one.env, **(dict(one.grant.env) if one.grant else {})},
         "secrets": [secrets[path] for path in secrets_of(one)],
-        "volumes": [_volume(mount, place) for mount in (*one.mounts, *(one.grant.mounts if one.grant else ()))],
+        "volumes": [_volume(mount) for mount in (*one.mounts, *(one.grant.mounts if one.grant else ()))],
         "tmpfs": list(one.temporary),
         **_network(one, networks),
         "healthcheck": _health(one.health) if one.health else None,
@@ -180,9 +192,9 @@ def _command(one: Container, secrets: dict[str, str]) -> dict[str, Json]:
     return {"entrypoint": ["/bin/sh", "-euc", script, "sh"], "command": list(one.argv)}
 
 
-def _volume(mount: Mount, place: Place) -> Json:
+def _volume(mount: Mount) -> Json:
     first, _, rest = mount.source.partition("/")
-    source = {HERE: f"./{rest}", LIVE: f"{place.live}/{rest}"}.get(first, mount.source)
+    source = f"./{rest}" if first == HERE else mount.source
     return {
         "type": "bind",
         "source": source,
@@ -259,9 +271,10 @@ def restart(_standing: Standing, release: Release, place: Place) -> tuple[Action
 
 
 def _up(release: Release, place: Place, *more: str) -> RunTool:
-    file = f"{place.release(release.digest)}/{COMPOSE}"
-    words = ("docker", "compose", "--file", file, "up", "--detach", "--remove-orphans", "--pull", "never", *more)
-    return RunTool(words, SECONDS)
+    folder = place.release(release.digest)
+    lasting = ("--env-file", f"{folder}/{LASTING}") if any(one.path == LASTING for one in release.files) else ()
+    upwards = ("up", "--detach", "--remove-orphans", "--pull", "never", *more)
+    return RunTool(("docker", "compose", *lasting, "--file", f"{folder}/{COMPOSE}", *upwards), SECONDS)
 
 
 def _compose(place: Place, *words: str) -> RunTool:

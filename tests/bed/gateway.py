@@ -206,7 +206,9 @@ def running(wanted: Stack, names: Mapping[str, str]) -> Iterator[Gateway]:
     (release / "compose.yaml").write_text(text)
     hosts = [f"{name}:{address}" for name, address in names.items()]
     (release / "override.yaml").write_text(json.dumps({"services": {"gateway": {"extra_hosts": hosts}}}))
-    compose = ("docker", "compose", "-f", str(release / "compose.yaml"), "-f", str(release / "override.yaml"))
+    (release / "live.env").write_text(f"{docker.LIVES}={place.live}\n")
+    files_of = ("--env-file", str(release / "live.env"), "-f", str(release / "compose.yaml"))
+    compose = ("docker", "compose", *files_of, "-f", str(release / "override.yaml"))
     here = Gateway(wanted, compose)
     try:
         subprocess.run([*compose, "up", "-d", "--pull", "never"], capture_output=True, check=True)

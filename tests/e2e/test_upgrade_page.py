@@ -74,8 +74,14 @@ def engine_of(stack: Stack) -> str:
     return next((one.part for one in containers.running(stack.state) if one.service == "llm"), "")
 
 
+def since(stack: Stack) -> dict[str, tuple[str, str]]:
+    """What people look at, and since when it runs."""
+    there = {name: stack.of(name) for name in ("webui", "gateway")}
+    return {name: (one["Id"], one["State"]["StartedAt"]) for name, one in there.items()}
+
+
 def test_a_slower_and_a_broken_engine_give_way_and_every_chat_is_there(stack: Stack, tmp_path: Path) -> None:
-    page, first = Page(stack), engine_of(stack)
+    page, first, shown = Page(stack), engine_of(stack), since(stack)
     before = page.write("Rack seven", "The pump is called Gertrude.")
     meanwhile: list[str] = []
 
@@ -94,6 +100,8 @@ def test_a_slower_and_a_broken_engine_give_way_and_every_chat_is_there(stack: St
     assert "slower than is tolerated" in slower.stderr
     assert page.words_of(before) == "The pump is called Gertrude."
     assert page.words_of(meanwhile[0]) == "Written while the next release was measured."
+
+    assert since(stack) == shown, "for another engine nobody's page is made anew"
 
     broken = stack.run("upgrade", "--model", mute(tmp_path / "mute.gguf"), "--context", "512", timeout=300)
     assert broken.returncode == 4, broken.stderr

@@ -128,6 +128,8 @@ class SimulatedWorld:
                 self.live[path] = content
             case WriteFile(path, content):
                 self.units[path.removeprefix(self.place.unit_folder + "/")] = content
+            case RemoveFile(path) if path.startswith(f"{self.place.live}/"):
+                del self.live[path]
             case RemoveFile(path):
                 self.units.pop(path.removeprefix(self.place.unit_folder + "/"), None)
                 self.enabled.discard(path.removeprefix(f"{self.place.unit_folder}/{WANTS}/"))

@@ -1,11 +1,12 @@
-"""Which broken-off downloads a proved release leaves no use for."""
+"""What a release leaves no use for: downloads that were broken off, and files of the one before that nobody reads now."""
 
 import pytest
 
 from provisioner.model.plan import WeightFile
+from provisioner.model.plugins import Target
 from provisioner.model.record import replace
-from provisioner.model.release import Release, RemoveFile, Standing
-from provisioner.planning.diff import KEPT_RELEASES, settles
+from provisioner.model.release import Release, ReleaseFile, RemoveFile, Standing
+from provisioner.planning.diff import KEPT_RELEASES, puts, settles
 from tests.unit.planning.samples import PLACE
 
 OURS, OTHERS, NOBODYS = "a" * 64, "b" * 64, "c" * 64
@@ -50,3 +51,13 @@ def test_a_release_that_goes_itself_keeps_nothing() -> None:
 def test_what_never_had_a_hash_goes() -> None:
     path = PLACE.blob("unnamed-m.gguf.part")
     assert removed(replace(NOTHING, parts=(path,))) == [path]
+
+
+def test_of_files_that_are_read_while_their_readers_run_those_of_the_release_stay() -> None:
+    """A dashboard of cards that are not used any more is not shown any more."""
+    nothing = Target("process", lambda *_: (), lambda *_: (), lambda *_: ())
+    kept, gone = f"{PLACE.live}/grafana/shown/host.json", f"{PLACE.live}/grafana/shown/cards-amd.json"
+    release = replace(RELEASE, live=(ReleaseFile(kept, "{}"),))
+    standing = replace(NOTHING, live=frozenset(((kept, "{}"), (gone, "{}"))), folders=frozenset([RELEASE.digest]))
+    found = puts(standing, release, {"process": nothing}, PLACE)
+    assert [action for action in found if isinstance(action, RemoveFile)] == [RemoveFile(gone)]

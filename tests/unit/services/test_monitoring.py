@@ -11,6 +11,7 @@ from provisioner.errors import BadInput
 from provisioner.model.containers import Container, Grant
 from provisioner.model.plugins import Companion, Stack
 from provisioner.services import exporters, grafana, prometheus
+from provisioner.targets.docker import part_of
 from tests.unit.services.samples import ALL, engine, stack
 
 FIRST = Grant("nvidia", cdi=("nvidia.com/gpu=GPU-1",), env={"NVIDIA_VISIBLE_DEVICES": "GPU-1"})
@@ -101,6 +102,34 @@ def test_grafana_lets_nobody_in_without_the_password_of_the_file() -> None:
     assert container.env["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
 
 
+def part(service: Companion, wanted: Stack) -> str:
+    return part_of(one(service, wanted), service.files(wanted))
+
+
+@pytest.mark.parametrize(
+    ("service", "other"),
+    [
+        (prometheus.SERVICE, stack(engine("a"), engine("b", engine="llamacpp", port=8001))),
+        (grafana.SERVICE, stack(engine(engine="ollama"))),
+    ],
+)
+def test_other_engines_are_taken_up_by_the_same_container(service: Companion, other: Stack) -> None:
+    assert part(service, other) == part(service, stack())
+    assert {file.content for file in service.files(other)} != {file.content for file in service.files(stack())}
+    assert {mount.source for mount in one(service, other).mounts if "@" in mount.source} == {f"@LIVE@/{service.name}"}
+
+
+def test_what_is_asked_of_prometheus_tells_one_release_from_another() -> None:
+    """Its targets and its rules each; both stand in the very files that it has read."""
+    for other in (stack(engine("a")), stack(engine(engine="llamacpp"))):
+        first, second = prometheus.SERVICE.questions(stack()), prometheus.SERVICE.questions(other)
+        assert first[0].contains != second[0].contains
+        written = {file.path: file.content for file in prometheus.SERVICE.files(other)}
+        assert second[0].contains in written["prometheus/prometheus.yml"]
+        assert second[1].contains in written["prometheus/rules.yml"]
+    assert first[1].contains != second[1].contains
+
+
 def test_the_operator_sets_ports_and_retention() -> None:
     wanted = stack(settings={"prometheus.port": "9191", "grafana.port": "3131", "prometheus.retention": "50GB"})
     assert one(prometheus.SERVICE, wanted).published[0].port == 9191
@@ -109,7 +138,8 @@ def test_the_operator_sets_ports_and_retention() -> None:
     assert [
         question.url for question in (*prometheus.SERVICE.questions(wanted), *grafana.SERVICE.questions(wanted))
     ] == [
-        "http://127.0.0.1:9191/-/ready",
+        "http://127.0.0.1:9191/api/v1/status/config",
+        "http://127.0.0.1:9191/api/v1/rules",
         "http://127.0.0.1:3131/api/health",
     ]
 

