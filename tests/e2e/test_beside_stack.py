@@ -8,20 +8,35 @@ from pathlib import Path
 import pytest
 
 from provisioner.world import containers, tinymodel
-from tests.bed.adapters import write_gguf_adapter
+from tests.bed import engine
+from tests.bed.adapters import write_adapter, write_gguf_adapter
 from tests.e2e.stack import Stack, docker
-from tools import images
+from tools import images, pyimages
 
 pytestmark = [pytest.mark.needs("compose", "gateway", "llamacpp"), pytest.mark.timeout(300)]
 
 
+def a_stack(folder: Path, model: str, program: str, image: str, **settings: str) -> Stack:
+    named = {"image": image, "gateway.image": images.image("nginx"), "openwebui": "no", **settings}
+    words = (word for key, value in named.items() for word in ("--set", f"{key}={value}"))
+    served = ("--model", model, "--engine", program, "--context", "512", "--concurrency", "1")
+    return Stack(str(folder / "state"), planned=("--no-monitoring", *served, *words))
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    settings = (f"image={images.image('llamacpp')}", f"gateway.image={images.image('nginx')}", "openwebui=no")
     tinymodel.write(str(tmp_path / "model.gguf"))
-    words = (word for one in settings for word in ("--set", one))
-    model = ("--model", str(tmp_path / "model.gguf"), "--engine", "llamacpp", "--context", "512", "--concurrency", "1")
-    stack = Stack(str(tmp_path / "state"), planned=("--no-monitoring", *model, *words))
+    stack = a_stack(tmp_path, str(tmp_path / "model.gguf"), "llamacpp", images.image("llamacpp"))
+    yield stack
+    stack.end()
+
+
+@pytest.fixture
+def of_vllm(tmp_path: Path) -> Iterator[Stack]:
+    with engine.running(tmp_path) as vllm:
+        model = str(vllm.model("gqa"))
+    patient = {"engine.enforce-eager": "true", "first_token_seconds": "30"}
+    stack = a_stack(tmp_path, model, "vllm", pyimages.image(pyimages.VLLM), **patient)
     yield stack
     stack.end()
 
@@ -70,3 +85,19 @@ def test_an_adapter_by_its_own_name_and_a_smaller_model_that_drafts(stack: Stack
     assert not Path(stack.state).exists()
     assert adapter.exists()
     assert small.exists()
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(900)
+@pytest.mark.needs("vllm", "image-vllm")
+def test_vllm_answers_under_both_names(of_vllm: Stack, tmp_path: Path) -> None:
+    """One engine has the model and its adapter, and the gateway finds it by either name."""
+    shapes = {"q_proj": (256, 256), "v_proj": (256, 128), "down_proj": (512, 256)}
+    adapter = ("--set", f"lora=sql={write_adapter(tmp_path / 'sql', shapes, scale=0.5)}")
+    of_vllm.ok("up", *adapter, timeout=600)
+    key = of_vllm.json("key", "create", "mara")["key"]
+    assert set(offered(of_vllm, key)) == {"gqa", "sql"}
+    assert said(of_vllm, key, "gqa") != said(of_vllm, key, "sql")
+    assert of_vllm.json("up", *adapter, timeout=600)["changed"] is False
+    of_vllm.ok("down", "--purge")
+    assert of_vllm.containers() == {}
