@@ -2,6 +2,7 @@
 
 from provisioner.model.plan import Plan, Service
 from provisioner.model.record import dataclass
+from provisioner.planning.merged import apart
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, never listened on.
 
@@ -69,13 +70,14 @@ def addresses(plan: Plan) -> tuple[str, ...]:
 
 
 def models_of(plan: Plan) -> tuple[Service, ...]:
-    """One service of each model name: copies of a model are one to whoever asks."""
-    return tuple({service.model_name: service for service in reversed(plan.services)}.values())[::-1]
+    """One service of each model: copies of a model are one to whoever asks, and a server of several models is one for each."""
+    return tuple(part.services[0] for part in apart(plan) if part.services)
 
 
 def behind(found: Entrance, plan: Plan) -> tuple[tuple[Service, ...], tuple[Service, ...]]:
     """The models that are had at the address people are given, and the engines that have another: without a gateway each has its own."""
     if found.gated:
         return models_of(plan), ()
-    here = tuple(one for one in plan.services if base_url(one, plan.hostname) == found.base_url)
-    return here, tuple(one for one in plan.services if one not in here and not one.node)
+    each = tuple(one for part in apart(plan) for one in part.services if not one.node)
+    here = tuple(one for one in each if base_url(one, plan.hostname) == found.base_url)
+    return here, tuple(one for one in each if one not in here)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from provisioner.model.plan import Decision, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel
+from provisioner.model.plan import Decision, DeviceBudget, Finding, MemoryBudget, Plan, PlannedModel, Service
 from provisioner.model.record import replace
 
 
@@ -65,8 +65,27 @@ def _of_one(plan: Plan, one: PlannedModel) -> Plan:
         memory=one.memory,
         capacity=one.capacity,
         reckoned=one.reckoned,
-        services=tuple(service for service in plan.services if service.name in one.services),
+        services=tuple(_alone_in(plan, service, one) for service in plan.services if service.name in one.services),
         models=(),
+    )
+
+
+def _alone_in(plan: Plan, service: Service, one: PlannedModel) -> Service:
+    """A server of several models as whoever asks for this one meets it."""
+    if not service.further:
+        return service
+    place = plan.models_of(service).index(one.model)
+    alone = replace(service, further=())
+    if place == 0:
+        return alone
+    loaded = service.further[place - 1]
+    return replace(
+        alone,
+        model_name=loaded.model_name,
+        model_path=loaded.model_path,
+        context=loaded.context,
+        slots=loaded.slots,
+        options=loaded.options,
     )
 
 

@@ -19,6 +19,7 @@ from provisioner.model.plan import Plan, PlannedModel, Service
 from provisioner.model.release import Applied, HistoryEntry
 from provisioner.model.upgrading import Speeds, Upgraded
 from provisioner.planning.entrance import base_url
+from provisioner.planning.merged import apart
 from provisioner.views.endpoint import entrance_document
 
 
@@ -85,7 +86,8 @@ def _speeds(one: Speeds | None) -> dict[str, Json]:
 
 
 def endpoints(plan: Plan) -> Json:
-    return [endpoint(service, plan.hostname) for service in plan.services]
+    """Of each copy of each model; models of one server have the same address."""
+    return [endpoint(service, plan.hostname) for part in apart(plan) for service in part.services]
 
 
 def endpoint(service: Service, hostname: str) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from time import localtime, strftime
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reading
 from provisioner.model.outcome import BesideStatus, Checked, ModelStatus, ServiceStatus, Status
-from provisioner.model.plan import Plan, ServiceObserved
+from provisioner.model.plan import Loaded, Plan, Service, ServiceObserved
 from provisioner.model.release import HistoryEntry
 from provisioner.planning.entrance import base_url, entrance
 from provisioner.views.endpoint import page_lines
@@ -129,7 +129,8 @@ def _memory_row(one: Reading) -> tuple[str, ...]:
 def _service_row(one: ServiceStatus, plan: Plan, absent: str) -> tuple[str, ...]:
     service, running = one.service, one.running
     state = STATES.get(running.state, running.state) if running else absent
-    serves = f"{service.model_name}, {number(service.context)} tokens × {service.slots}"
+    models: tuple[Service | Loaded, ...] = (service, *service.further)
+    serves = "; ".join(f"{each.model_name}, {number(each.context)} tokens × {each.slots}" for each in models)
     return (
         service.name,
         state,

@@ -5,6 +5,9 @@ import pytest
 from provisioner.errors import BadInput
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
+from provisioner.planning.document import plan_document
+from provisioner.planning.entrance import behind, entrance, models_of
+from provisioner.planning.merged import apart
 from provisioner.rendering import held_by
 from provisioner.targets import process, systemd
 from tests.unit.planning.samples import PLACE, local, plan
@@ -77,3 +80,21 @@ def test_a_process_is_started_with_all_of_them() -> None:
 
 def test_that_it_asks_for_no_key_is_said() -> None:
     assert [one.level for one in plan(MACHINE, BOTH).findings if one.id == "keyless"] == ["warning"]
+
+
+def test_each_is_met_by_its_own_name_at_the_one_address() -> None:
+    made = plan(MACHINE, BOTH)
+    (service,) = made.services
+    met = [(alone.model_name, alone.model_path) for part in apart(made) for alone in part.services]
+    assert met == [
+        (service.model_name, service.model_path), *((one.model_name, one.model_path) for one in service.further),
+    ]  # fmt: skip
+    assert [name for name, _ in met] == [one.model.id for one in made.models]
+    found = entrance(made)
+    assert found is not None
+    assert {one.model_name for one in models_of(made)} == set(MODELS)
+    here, elsewhere = behind(found, made)
+    assert ({one.model_name for one in here}, elsewhere) == (set(MODELS), ())
+    told = plan_document(made, ())["models"]
+    assert isinstance(told, list)
+    assert [one["base_urls"] for one in told if isinstance(one, dict)] == [[found.base_url], [found.base_url]]

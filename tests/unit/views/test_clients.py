@@ -17,7 +17,7 @@ from provisioner.model.record import replace
 from provisioner.planning.entrance import Entrance, behind, entrance
 from provisioner.views.clients import CLIENTS, PLACEHOLDER, Access, clients_view, setting
 from provisioner.views.layout import Look
-from tests.unit.views import samples
+from tests.unit.views import samples, several
 
 SECRET = "sk-0123456789"
 GATED = Entrance(
@@ -146,15 +146,11 @@ def test_the_view_says_where_the_key_is_had_from() -> None:
 
 
 def test_without_a_gateway_settings_name_what_their_address_serves_and_say_where_the_rest_is() -> None:
-    first = replace(samples.SERVICE, port=8000)
-    second = replace(first, name="llm-other", model_name="other", port=8001)
-    plan = replace(samples.PLAN, services=(first, second), beside=())
+    plan, (first, copy, second) = several.PLAN, several.SERVICES
     found = entrance(plan)
     assert found is not None
-    assert behind(found, plan) == ((first,), (second,))
+    assert behind(found, plan) == ((first,), (copy, second))
     assert behind(replace(found, authority="/state/authority.pem"), plan) == ((first, second), ())
-    copy = replace(first, name="llm-2", port=8002)
-    assert behind(found, replace(plan, services=(first, second, copy))) == ((first,), (second, copy))
     elsewhere = (("other", "http://127.0.0.1:8001/v1"), (first.model_name, "http://127.0.0.1:8002/v1"))
     shown = clients_view(("chatbox",), Access(found, (first,), elsewhere=elsewhere), Look(width=100))
     assert "other is at http://127.0.0.1:8001/v1" in shown
