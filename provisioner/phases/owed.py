@@ -6,6 +6,7 @@ The journal tells: a release is entrusted with the data before it starts, and wh
 
 from collections.abc import Iterator, Mapping
 
+from provisioner.errors import Refused
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass, replace
 from provisioner.model.release import (
@@ -19,6 +20,7 @@ from provisioner.model.release import (
 )
 from provisioner.phases import snapshots
 from provisioner.phases.enforce import Return
+from provisioner.phases.survey import load_plan
 from provisioner.world.store import Store
 
 
@@ -62,8 +64,7 @@ def pays(standing: Standing, store: Store, targets: Mapping[str, Target], place:
     found = left(store, place)
     current = store.current() or ""
     goes_on = bool(digest) and found.trusted == digest != current and not found.exchanged
-    spoilt = found.exchanged or (bool(found.trusted) and bool(snapshots.changed(place, current)))
-    if goes_on or not spoilt:
+    if goes_on or not _spoilt(found, standing, place, current):
         return (), ""
     data, names = f"{place.state}/data", snapshots.kept(place, current)
     there = tuple(name for name in names if place.data(name) in standing.data)
@@ -75,3 +76,24 @@ def pays(standing: Standing, store: Store, targets: Mapping[str, Target], place:
         RestoreSnapshot(place.snapshot(current), data, names),
     )
     return actions, f", with the data from before it; what was written meanwhile is kept in {folder}"
+
+
+def _spoilt(found: Left, standing: Standing, place: Place, current: str) -> bool:
+    if found.exchanged or not found.trusted:
+        return found.exchanged
+    return bool(snapshots.changed(place, current)) or _is_about_to(found.trusted, standing, place, current)
+
+
+def _is_about_to(trusted: str, standing: Standing, place: Place, current: str) -> bool:
+    """Whether a page of another image runs that may change its database before it is stopped."""
+    runs = {one.service for one in standing.running if one.alive and one.digest != current}
+    ours, theirs = _pages(place, current), _pages(place, trusted)
+    return ours != theirs and not runs.isdisjoint((*ours, *theirs))
+
+
+def _pages(place: Place, digest: str) -> dict[str, str]:
+    """By name the images of a release's pages; none where its plan is gone."""
+    try:
+        return snapshots.images_of(load_plan(place, digest))
+    except Refused:
+        return {}

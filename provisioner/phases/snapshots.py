@@ -31,11 +31,12 @@ def takes_for_another(plan: Plan, standing: Standing, store: Store, place: Place
     if standing.current is None:
         return ()
     digest = standing.current.digest
-    same = _images(plan) == _images(load_plan(place, digest))
+    same = images_of(plan) == images_of(load_plan(place, digest))
     return () if same else takes(standing, place.snapshot(digest), store, place)
 
 
-def _images(plan: Plan) -> dict[str, str]:
+def images_of(plan: Plan) -> dict[str, str]:
+    """Of the containers whose data is people's."""
     return {one.name: one.image for one in plan.beside if one.kind in KEEPS}
 
 

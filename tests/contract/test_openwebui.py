@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -79,6 +80,24 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 def test_the_first_administrator_was_made_without_a_browser(page: Page) -> None:
     assert page.sign_in()["role"] == "admin"
     assert page.ask("/api/v1/auths/signin", {"email": openwebui.ADMIN, "password": "another"})[0] == 400
+
+
+def test_a_password_that_nobody_knows_becomes_that_of_the_file_as_the_page_of_the_documentation_says(
+    page: Page,
+) -> None:
+    page.sign_in()
+    new = {"password": PASSWORD, "new_password": "changed-and-forgotten-1"}
+    assert page.ask("/api/v1/auths/update/password", new)[0] == 200
+    credentials = {"email": openwebui.ADMIN, "password": PASSWORD}
+    assert page.ask("/api/v1/auths/signin", credentials)[0] == 400
+    told = (Path(__file__).parents[2] / "docs" / "reference" / "chat-page.md").read_text()
+    (recipe,) = (
+        part.partition("```")[0] for part in told.split("```sh\n") if part.startswith("docker exec NAME python3")
+    )
+    command = recipe.replace("NAME", f"{page.running.project}-webui-1", 1)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    page.sign_in()
 
 
 def test_nobody_makes_an_account_for_themselves(page: Page) -> None:

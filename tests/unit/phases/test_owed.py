@@ -1,5 +1,6 @@
 """A run is cut off at whatever step: the next one meets people's data as the old release left it, or as the new one made it."""
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -10,14 +11,20 @@ from typing import cast
 import pytest
 
 from provisioner import catalog
+from provisioner.documents import encode
+from provisioner.model.containers import Container
 from provisioner.model.plugins import Place, Target
-from provisioner.model.release import Action, Entrust, RestoreSnapshot, TakeSnapshot
+from provisioner.model.record import replace
+from provisioner.model.release import Action, Entrust, RestoreSnapshot, Running, TakeSnapshot
+from provisioner.model.spec import Spec
 from provisioner.phases import snapshots
 from provisioner.phases.owed import pays
 from provisioner.phases.survey import survey
 from provisioner.world import snapshots as world
 from provisioner.world.files import make_folder
 from provisioner.world.store import Store, locked
+from tests.unit.planning.samples import machine as hardware
+from tests.unit.planning.samples import plan
 
 OLD, NEW, OTHER = "a" * 64, "b" * 64, "c" * 64
 TARGETS = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))
@@ -172,3 +179,28 @@ def test_data_of_another_time_goes_with_the_release_that_it_is_of(machine: Machi
         machine.do(run, number, action, whole=action != exchange[-1] or result == "done")
     store.finish(run, "interrupted")
     assert machine.next_run(OLD) == (1, ["before", "today"])
+
+
+def planned(place: Place, digest: str, image: str) -> None:
+    page = Container("webui", "openwebui", image)
+    text = json.dumps(encode(replace(plan(hardware("2 cores, 16 GiB"), Spec("demo")), beside=(page,))))
+    make_folder(place.release(digest))
+    Path(place.release(digest), "plan.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("image", "of", "back"), [("page:2", NEW, True), ("page:1", NEW, False), ("page:2", OLD, False)],
+    ids=["another page runs", "the same page runs in another container", "the old page runs on"],
+)  # fmt: skip
+def test_a_page_that_may_change_its_database_any_moment_is_not_waited_for(
+    machine: Machine, image: str, of: str, back: bool
+) -> None:
+    """It has not done so yet: while it is being stopped it still may."""
+    place, store = machine.place, machine.store
+    planned(place, OLD, "page:1")
+    planned(place, NEW, image)
+    machine.forms[NEW] = machine.forms[OLD]
+    machine.upgrade(NEW, 9)
+    standing = replace(survey(store, place), running=(Running("webui", of, "docker", 7, 1, "running, starting"),))
+    actions, _ = pays(standing, store, TARGETS, place)
+    assert any(isinstance(action, RestoreSnapshot) for action in actions) is back
