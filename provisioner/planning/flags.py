@@ -32,6 +32,9 @@ DEGREES = {
 }  # fmt: skip
 """Flags of engines that fix a degree."""
 
+WHOLE = "enable-expert-parallel"
+"""Experts stay whole on a rank, and the ranks share them out."""
+
 OF_ALL_RANKS = "tp-size"
 """SGLang's counts every rank of a stage, and `attn-dp-size` says into how many groups attention parts them."""
 
@@ -188,11 +191,13 @@ def asked_degrees(options: Mapping[str, str]) -> Degrees:
     )  # fmt: skip
 
 
-def not_as_asked(degrees: Degrees, options: Mapping[str, str]) -> str:
-    """Whether a degree that the operator fixed is another one here."""
+def not_as_asked(degrees: Degrees, options: Mapping[str, str], experts: int) -> str:
+    """Whether a degree that the operator fixed is another one here, or experts are cut that were to stay whole."""
     for flag, name in DEGREES.items():
         if flag in options and _said(flag, name, degrees) != number(options, (flag,)):
             return f"engine.{flag} is set to {options[flag]}"
+    if experts and degrees.tensor > 1 and not degrees.expert and options.get(WHOLE, "").lower() == "true":
+        return f"engine.{WHOLE} is set to true"
     return ""
 
 
@@ -237,7 +242,7 @@ def options_of(
     cut = layout.degrees
     wanted = {
         **{flag: str(said) for flag, name in DEGREES.items() if (said := _said(flag, name, cut)) > 1},
-        **({"enable-expert-parallel": "true"} if cut.expert else {}),
+        **({WHOLE: "true"} if cut.expert else {}),
         **({"ep-size": str(cut.tensor * cut.data)} if cut.expert else {}),
         **{flag: str(load.sequences) for flag in SEQUENCES},
         **{flag: str(load.batched_tokens) for flag in BATCHED},

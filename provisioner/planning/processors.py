@@ -76,7 +76,7 @@ def _uncuttable(asked: Asked, degrees: Degrees) -> str:
     """
     if degrees.ranks != degrees.tensor:
         return "on processors a model is cut by tensor parallelism alone"
-    if asked.scene.wish.options.get("enable-expert-parallel", "").lower() == "true":
+    if asked.scene.wish.options.get(flags.WHOLE, "").lower() == "true":
         return "on processors experts are cut like all else; leave `--set engine.enable-expert-parallel` out"
     return ""
 

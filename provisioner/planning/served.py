@@ -145,14 +145,15 @@ def _of_one_kind(asked: Asked, site: Site) -> Iterator[tuple[Layout, Dials]]:
 def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[Layout]:
     """As far as somebody has looked already, they are those of the try before: a plan that is refused tries many wishes."""
     options, known, room = asked.scene.wish.options, asked.scene.known, asked.scene.ground.host
-    fixed = tuple((flag, options[flag]) for flag in flags.DEGREES if flag in options)
+    fixed = tuple((flag, options[flag]) for flag in (*flags.DEGREES, flags.WHOLE) if flag in options)
     count = len(site.cards)
     beside = tuple(min(count // ranks, copies_beside(room, ranks)) for ranks in range(1, count + 1))
     terse, alone = asked.scene.terse, 1 if asked.scene.wish.replicas else None
     key = ("layouts", *_cutting(asked, card, dials), fixed, site_key(site), beside, terse, dials.offloaded_bytes, alone)
 
     def refuses(degrees: Degrees) -> str:
-        return not_as_asked(degrees, options) or _engine_refuses(asked, degrees, card, dials)
+        why = not_as_asked(degrees, options, asked.subject.geometry.experts)
+        return why or _engine_refuses(asked, degrees, card, dials)
 
     if key not in known:
         known[key] = layouts(

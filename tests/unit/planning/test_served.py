@@ -36,6 +36,18 @@ def test_a_model_that_fits_one_card_gets_copies_and_one_that_does_not_is_cut() -
     assert option(large, "tensor-parallel-size") == "4"
 
 
+def test_experts_that_were_asked_to_stay_whole_are_planned_whole() -> None:
+    """The plan has the cut that the engine is told of. A model without experts has none to keep."""
+    whole = {"engine.enable-expert-parallel": "true"}
+    for model, hardware, expert in (
+        ("deepseek-r1", "8x H200 SXM, 2 TiB", True), ("qwen2.5-72b-instruct", "4x L40S, 512 GiB", False),
+    ):  # fmt: skip
+        made = plan(hardware, Spec(model=model, engine="vllm", target="docker", settings=whole))
+        bare = plan(hardware, Spec(model=model, engine="vllm", target="docker"))
+        assert (made.verdict, made.parallel) == ("fits", replace(bare.parallel, expert=expert)), made.binding
+        assert made.services[0].argv.count("--enable-expert-parallel") == 1
+
+
 def test_a_card_without_bfloat16_gets_half_precision_and_the_last_version_that_runs_on_it() -> None:
     made = plan("4x V100 SXM2 32GB, 256 GiB", Spec(profile="basic", engine="vllm"))
     assert made.verdict == "fits", made.binding
