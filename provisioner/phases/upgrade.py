@@ -20,6 +20,7 @@ from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan
 from provisioner.planning.measuring import TOLERANCE, slower
 from provisioner.planning.merged import apart
+from provisioner.rendering import drafts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,17 @@ def tolerance_of(terms: Terms, plan: Plan) -> float:
         return terms.tolerance
     books = catalog.load_catalog()
     return books.profile(plan.profile).tolerance if plan.profile in books.profiles else TOLERANCE
+
+
+def in_force(place: Place, digest: str, current: Release | None) -> Plan:
+    """The plan of the release that is left, with the files that its containers read: the record of a plan leaves them out.
+
+    They lie in folders of their plug-ins' names.
+    """
+    plan = load_plan(place, digest)
+    kinds = {one.kind for one in plan.beside}
+    files = drafts_of(current.files, place.release(digest)) if current else ()
+    return replace(plan, files=tuple(file for file in files if file.path.partition("/")[0] in kinds))
 
 
 def step_up(step: Step) -> tuple[Proved, tuple[Speeds, ...]]:

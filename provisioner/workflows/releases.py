@@ -123,12 +123,11 @@ def _step_up(
     from provisioner.model.upgrading import Upgraded
     from provisioner.phases.learn import learn
     from provisioner.phases.run import Run
-    from provisioner.phases.survey import load_plan
-    from provisioner.phases.upgrade import Step, step_up, tolerance_of
+    from provisioner.phases.upgrade import Step, in_force, step_up, tolerance_of
     from provisioner.planning.difference import differences
     from provisioner.world.execute import Executor
 
-    old = load_plan(place, left)
+    old = in_force(place, left, ground.standing.current)
     progress.planned(Planned(ground.facts, ground.plan, ground.actions))
     run = Run("upgrade", None, store, Executor(place, store, progress), progress)
     ground, release = _aimed(run, spec, ground, store, place)

@@ -187,6 +187,7 @@ def test_an_upgrade_that_fails_gives_way_and_one_that_is_kept_can_be_taken_back_
 
     upgraded = stack.json("upgrade", "--concurrency", "1", "--accept-slower")
     assert (upgraded["previous"], upgraded["before"]["release"]) == (good, good)
+    assert not [one for one in upgraded["differences"] if one["what"].startswith("file ") and not one["before"]]
     chats(page, "INSERT INTO chat VALUES ('after')")
     stack.ok("rollback", "--with-data")
     assert (stack.json("status")["release"], chats(page)) == (good, ["before"])

@@ -8,6 +8,7 @@ from provisioner.model.record import replace
 from provisioner.views.comparison import comparison_view
 from provisioner.views.layout import Look
 from provisioner.views.plan import change_lines, verdict_lines
+from tests.unit.views import several
 from tests.unit.views.samples import PLAN, REFUSED
 
 
@@ -24,3 +25,11 @@ def test_a_change_can_be_pasted() -> None:
     change = Change("another file", "smaller", ("--model", "/my models/x.gguf"))
     lines = change_lines(replace(REFUSED, cheapest_changes=(change,)), Look(width=200))
     assert "--model '/my models/x.gguf'" in lines[-1]
+
+
+def test_of_several_models_each_has_its_figure_and_what_they_share_is_said_once() -> None:
+    shown = comparison_view((Compared("here", several.PLAN),), Look(80))
+    rows = {line[:16].strip(): line[16:].strip() for line in shown.splitlines()}
+    assert rows["model"] == "Qwen3 8B / Qwen3 0.6B"
+    assert rows["precision"] == "q4_k_m / q8_0"
+    assert rows["engine"] == "llamacpp"

@@ -162,6 +162,15 @@ def test_schemas_that_tell_of_the_same_thing_tell_it_alike() -> None:
                 assert definition == known, f"{word} in {name} and in {other}"
 
 
+def test_an_upgrade_tells_what_up_tells() -> None:
+    schemas = []
+    for name in ("applied", "upgrade"):
+        with open(os.path.join(SCHEMAS, f"{name}.schema.json"), encoding="utf-8") as stream:
+            schemas.append(json.load(stream)["properties"])
+    applied, upgrade = schemas
+    assert {name for name in applied if upgrade.get(name) != applied[name]} == {"schema", "verb", "models"}
+
+
 def test_what_was_learned_stands_beside_what_was_planned() -> None:
     memory = json.loads(json.dumps(documents.status_document(samples.STATUS)))["memory"]
     assert [(one["device"], one["planned_bytes"], one["measured_bytes"], one["starts"]) for one in memory] == [
