@@ -88,9 +88,7 @@ def test_transformers_reads_what_it_is_told(engine: Engine) -> None:
 
 
 @pytest.mark.needs("vllm")
-@pytest.mark.parametrize(("name", "words"), [("vllm", 2), ("sglang", 3)])
-def test_engines_read_what_the_reference_appliances_tell_them(engine: Engine, name: str, words: int) -> None:
-    argvs = {tuple(one.argv[words:]) for entry in ENTRIES for one in made(entry).services if one.engine == name}
-    assert argvs
-    asked = sorted(map(list, argvs))
-    assert engine("parse_all", engine=name, argvs=asked)["read"] == len(argvs)
+def test_vllm_reads_what_the_reference_appliances_tell_it(engine: Engine) -> None:
+    argvs = {tuple(one.argv[2:]) for entry in ENTRIES for one in made(entry).services if one.engine == "vllm"}
+    assert len(argvs) > 5
+    assert engine("parse_all", engine="vllm", argvs=sorted(map(list, argvs)))["read"] == len(argvs)
