@@ -277,6 +277,8 @@ class View:
     """Of what is in force; empty before anything is."""
     spare_bytes: int = 0
     """On the disk, in half-made files of a run that was cut off: the next one goes on from them, or removes them first."""
+    image_bytes: int = 0
+    """What the images that are not here yet take on the container engine's disk, as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True)

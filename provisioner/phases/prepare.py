@@ -14,7 +14,7 @@ from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Action, Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
-from provisioner.planning import diff
+from provisioner.planning import diff, pulled
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 
@@ -61,7 +61,9 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     plan = replace(plan, findings=(*plan.findings, *not_installed(plan)))
-    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan))
+    absent = pulled.missing(plan, standing) if plan.target == CONTAINERS and plan.verdict == "fits" else ()
+    plan = replace(plan, findings=(*plan.findings, *pulled.told(plan, absent)))
+    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan), pulled.known_bytes(absent))
     return _with_data_safe(ground(plan, facts, standing, store.good_releases(), place), store, place)
 
 
@@ -183,9 +185,11 @@ def checked(
     place: Place,
     manager: ServiceManager | None = None,
     spare_bytes: int = 0,
+    image_bytes: int = 0,
 ) -> Plan:
     """The plan with what the checks before say of it."""
-    findings = judge("before", View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes))
+    view = View(plan, facts, None, taken, place.state, manager, spare_bytes=spare_bytes, image_bytes=image_bytes)
+    findings = judge("before", view)
     return replace(plan, findings=(*plan.findings, *findings))
 
 

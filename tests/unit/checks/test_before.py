@@ -100,6 +100,24 @@ def test_parts_and_what_is_merged_of_them_both_take_space() -> None:
     assert findings("disk_space", replace(seen, spare_bytes=GIB)) == [], "half-made files give theirs back"
 
 
+def engine_at(root: str, *disks: Filesystem) -> HostFacts:
+    engine = ContainerEngine("28.0", "1.47", (), False, "systemd", "overlay2", root, False)
+    facts = replace(sound(), filesystems=disks)
+    return replace(facts, software=replace(facts.software, docker=engine))
+
+
+def test_images_take_space_where_the_container_engine_keeps_them() -> None:
+    apart = view(engine_at("/var/lib/docker", disk(5 * GIB), disk(3 * GIB, "/var/lib/docker")))
+    assert findings("disk_space", apart) == []
+    assert findings("disk_space", replace(apart, image_bytes=3 * GIB)) == []
+    (found,) = findings("disk_space", replace(apart, image_bytes=4 * GIB))
+    assert (found.level, "4.0 GiB are needed for images" in found.message) == ("error", True)
+    same = view(engine_at("/var/lib/docker", disk(5 * GIB)))
+    assert findings("disk_space", replace(same, image_bytes=3 * GIB)) == []
+    (found,) = findings("disk_space", replace(same, image_bytes=4 * GIB))
+    assert "4.0 GiB of images" in found.message
+
+
 def test_few_inodes_are_a_warning() -> None:
     facts = replace(sound(), filesystems=(disk(50 * GIB, free_inodes=12),))
     assert [one.level for one in findings("disk_space", view(facts))] == ["warning"]
