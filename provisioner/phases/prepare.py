@@ -14,7 +14,7 @@ from provisioner.model.record import dataclass, replace
 from provisioner.model.release import Action, Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
-from provisioner.planning import diff, pulled
+from provisioner.planning import diff
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 
@@ -61,9 +61,8 @@ def look(spec: Spec, store: "Store", place: Place) -> Ground:
     taken = ports_taken(plan, standing.running)
     manager = service_manager(place) if plan.target == "systemd" else None
     plan = replace(plan, findings=(*plan.findings, *not_installed(plan)))
-    absent = pulled.missing(plan, standing) if plan.target == CONTAINERS and plan.verdict == "fits" else ()
-    plan = replace(plan, findings=(*plan.findings, *pulled.told(plan, absent)))
-    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan), pulled.known_bytes(absent))
+    plan, image_bytes = _with_downloads(plan, standing)
+    plan = checked(plan, facts, taken, place, manager, half_made_bytes(standing, plan), image_bytes)
     return _with_data_safe(ground(plan, facts, standing, store.good_releases(), place), store, place)
 
 
@@ -82,6 +81,16 @@ def _with_data_safe(ground: Ground, store: "Store", place: Place) -> Ground:
     what = f"{ground.plan.hostname}: a run was cut off after its release changed what people's data looks like; it comes back{told}"
     finding = Finding("data-back", "warning", what)
     return replace(ground, first=actions, plan=replace(ground.plan, findings=(*ground.plan.findings, finding)))
+
+
+def _with_downloads(plan: Plan, standing: Standing) -> tuple[Plan, int]:
+    """The plan with what is to be pulled in words, and how much that is as far as it is known."""
+    if plan.target != CONTAINERS or plan.verdict != "fits":
+        return plan, 0
+    from provisioner.planning import pulled
+
+    names = pulled.missing(plan, standing)
+    return replace(plan, findings=(*plan.findings, *pulled.told(plan, names))), pulled.known_bytes(names)
 
 
 def beside_engines(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, rendered: bool = True) -> Plan:
