@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from provisioner.model.containers import Container, Grant, MakeCertificate, Question, ReleaseFile
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reckoned
-from provisioner.model.record import dataclass, field
+from provisioner.model.record import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,18 @@ class Service:
     @property
     def model_folder(self) -> str:
         return folder_of(self.model_path)
+
+    @property
+    def each(self) -> "tuple[Service, ...]":
+        """As it is to whoever asks for one of its models: once for each of them."""
+        if not self.further:
+            return (self,)
+        others = (
+            replace(self, model_name=one.model_name, model_path=one.model_path, context=one.context, slots=one.slots,
+                    options=one.options, further=())
+            for one in self.further
+        )  # fmt: skip
+        return (replace(self, further=()), *others)
 
     @property
     def model_names(self) -> tuple[str, ...]:

@@ -204,7 +204,14 @@ def _document(service: Service, path: str, key: str | Unknown, seconds: float) -
 
 
 def _completion(service: Service, key: str | Unknown, first: float) -> Completion | Unknown:
-    return key if isinstance(key, Unknown) else probe.complete(service, key, first, first + TAIL_SECONDS)
+    """Of each of its models; the first that does not answer is what there is to tell."""
+    if isinstance(key, Unknown):
+        return key
+    answers = (probe.complete(one, key, first, first + TAIL_SECONDS) for one in service.each[::-1])
+    for answer in answers:
+        if not isinstance(answer, Completion) or not answer.tokens:
+            break
+    return answer
 
 
 def read_key(path: str) -> str | Unknown:

@@ -72,21 +72,7 @@ def _of_one(plan: Plan, one: PlannedModel) -> Plan:
 
 def _alone_in(plan: Plan, service: Service, one: PlannedModel) -> Service:
     """A server of several models as whoever asks for this one meets it."""
-    if not service.further:
-        return service
-    place = plan.models_of(service).index(one.model)
-    alone = replace(service, further=())
-    if place == 0:
-        return alone
-    loaded = service.further[place - 1]
-    return replace(
-        alone,
-        model_name=loaded.model_name,
-        model_path=loaded.model_path,
-        context=loaded.context,
-        slots=loaded.slots,
-        options=loaded.options,
-    )
+    return service.each[plan.models_of(service).index(one.model)] if service.further else service
 
 
 def _findings(plans: Sequence[Plan]) -> tuple[Finding, ...]:
