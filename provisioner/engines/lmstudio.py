@@ -25,6 +25,9 @@ FOLDER = ".lmstudio"
 PROGRAM = f"{FOLDER}/bin/lms"
 INSTALL = "curl -fsSL https://lmstudio.ai/install.sh | bash   (as the user whose services these are; docs: developer/core/headless_llmster)"
 
+START_SECONDS = 120
+"""Its daemon, which may bring itself up to date first, and its server (an assumption: nobody measured it here)."""
+
 START = r"""
 exec < /dev/null
 host=$1 port=$2
@@ -105,6 +108,7 @@ ENGINE = Engine(
     keyless=True,
     one_file=True,
     one_server=True,
+    start_seconds=START_SECONDS,
     home=(FOLDER,),
     installed_at=PROGRAM,
     install=INSTALL,
