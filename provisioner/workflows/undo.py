@@ -95,6 +95,11 @@ def rollback(
                 f"{place.state}: of release {digest[:12]} no data is kept",
                 fix="the same without `--with-data`: the release comes back, and everything that people wrote stays",
             )
+        if not with_data and snapshots.changed(place, digest):
+            raise Refused(
+                f"{place.state}: the databases have another form since release {digest[:12]} was left, and it may not read them",
+                fix=f"provision rollback --to {digest[:12]} --with-data   (its own data comes back; today's is kept)",
+            )
         plan, facts = load_plan(place, digest), facts_here()
         exchange = snapshots.exchanges(standing, digest, store, targets(), place) if with_data else ()
         first = (*_owed(standing, store, place, digest, with_data=with_data), *exchange)

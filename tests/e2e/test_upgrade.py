@@ -129,6 +129,17 @@ def test_without_a_snapshot_data_is_not_rolled_back(appliance: Appliance) -> Non
     assert sql(appliance) == ["before"]
 
 
+def test_a_database_that_an_earlier_release_may_not_read_goes_back_with_it_or_not_at_all(appliance: Appliance) -> None:
+    first = appliance.release()
+    appliance.ok("upgrade", "--concurrency", "2", "--accept-slower")
+    sql(appliance, "ALTER TABLE chat ADD COLUMN shared")
+    done = appliance.run("rollback")
+    assert (done.returncode, appliance.release() != first) == (3, True)
+    assert f"--to {first[:12]} --with-data" in done.stderr
+    appliance.ok("rollback", "--with-data")
+    assert (appliance.release(), sql(appliance)) == (first, ["before"])
+
+
 def test_an_engine_that_is_not_there_is_not_measured(appliance: Appliance) -> None:
     appliance.end()
     done = appliance.run("bench", "--quick")
