@@ -139,7 +139,14 @@ def _rate(attempt: Attempt) -> float:
 def _bits(attempt: Attempt) -> float:
     """Of the files for each parameter; endless where nobody knows how many there are."""
     subject = attempt.subject
-    return subject.weights_bytes * 8 / subject.parameters if subject and subject.parameters else float("inf")
+    if subject is None or not subject.parameters:
+        return float("inf")
+    held = subject.weights_bytes
+    if attempt.engine.experts_on_host:
+        from provisioner.planning.hosted import experts_bytes  # Few models have experts.
+
+        held = experts_bytes(subject) or held
+    return held * 8 / subject.parameters
 
 
 def _attempts(scene: Scene, profile: Profile, ladder: tuple[Rung, ...], known: Known) -> Iterator[Attempt]:

@@ -169,9 +169,10 @@ def joined(experts: Subject, card: Subject) -> Subject:
     """Both as one model in one folder: the checkpoint as it comes, and the experts in a folder of their own in it."""
     beside = tuple(replace(file, name=f"{FOLDER}/{file.name}") for file in experts.files)
     origin = f"experts: {experts.origin}; all else in {card.precision}: {card.origin}"
-    return replace(experts, files=(*card.files, *beside), format=card.format, origin=origin)
+    size = experts.weights_bytes + card.weights_bytes
+    return replace(experts, files=(*card.files, *beside), weights_bytes=size, format=card.format, origin=origin)
 
 
-def beside_bytes(subject: Subject) -> int:
-    """What lies on the disk beside the files that the experts are read from."""
-    return sum(file.size_bytes for file in subject.files if not file.name.startswith(f"{FOLDER}/"))
+def experts_bytes(subject: Subject) -> int:
+    """The files that the experts are read from, which are what its precision is said of."""
+    return sum(file.size_bytes for file in subject.files if file.name.startswith(f"{FOLDER}/"))

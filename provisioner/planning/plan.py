@@ -256,10 +256,6 @@ def _memory(attempt: Attempt) -> MemoryBudget | None:
     used = sum(budget.budget_bytes - budget.free_bytes for budget in host)
     weights = attempt.subject.weights_bytes
     weights += sum(part.size_bytes for file in attempt.subject.files for part in file.parts)
-    if attempt.engine.experts_on_host:
-        from provisioner.planning.hosted import beside_bytes  # Few models have experts.
-
-        weights += beside_bytes(attempt.subject)
     if attempt.served is not None:
         load, pool = attempt.served.load, attempt.served.pool
         return MemoryBudget(attempt.fit.budgets, load.kv_bytes_per_token, pool.tokens, used, weights + RELEASE_BYTES,

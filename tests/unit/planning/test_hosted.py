@@ -29,6 +29,7 @@ def test_both_sets_are_fetched_into_one_folder_with_experts_in_one_of_their_own(
     assert option(made, "--kt-weight-path") == f"{option(made, '--model-path')}/{FOLDER}"
     assert made.services[0].model_folder == option(made, "--model-path")
     assert made.memory.disk_bytes > 1000 * GIB, "688 GB and 404 GB"
+    assert made.model.weights_bytes == sum(file.size_bytes for file in made.model.files)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,10 @@ def test_it_comes_in_the_published_image_or_in_the_one_that_is_named() -> None:
     made = plan(f"1x L40S, {SERVER}", named)
     assert (made.services[0].image, made.target) == ("mine/kt:v1", "docker")
     assert not [one for one in made.findings if one.id == "planned-only"]
+
+
+def test_a_weaker_gguf_is_no_stronger_for_its_checkpoint() -> None:
+    """Speed alone brings nobody experts of less than four bits, though the card's part has eight."""
+    made = plan(f"1x L40S, {SERVER}", Spec(profile="flagship", engine="ktransformers"))
+    assert made.model is not None
+    assert made.model.precision == "q4_k_m"
