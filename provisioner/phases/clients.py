@@ -7,7 +7,7 @@ from provisioner.errors import BadInput, Refused
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.phases.survey import load_plan
-from provisioner.world.store import reading
+from provisioner.world.database import reading
 
 LONGEST_KEY = 4096
 STDIN = "-"

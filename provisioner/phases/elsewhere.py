@@ -62,7 +62,7 @@ def _there(spec: Spec, hardware: str | None, books: catalog.Catalog, place: Plac
 def _learned(place: Place) -> Learned:
     if not os.path.exists(place.database):
         return Learned((), elsewhere=True)
-    from provisioner.world.store import reading
+    from provisioner.world.database import reading
 
     with reading(place.state) as store:
         return Learned(store.residuals(), elsewhere=True)
@@ -83,7 +83,7 @@ def _same_engine(facts: HostFacts) -> HostFacts:
 def _here(spec: Spec, books: catalog.Catalog, place: Place) -> There:
     from provisioner.phases.survey import with_hub
     from provisioner.weights.shelf import shelf
-    from provisioner.world.store import reading
+    from provisioner.world.database import reading
 
     with reading(place.state) as store:
         return There(facts_here(), with_hub(spec, shelf(spec, store, place), books), Learned(store.residuals()))

@@ -18,7 +18,7 @@ from provisioner.phases.survey import load_plan
 from provisioner.services import _gateway_keys as book
 from provisioner.services import gateway
 from provisioner.world import files
-from provisioner.world.store import is_ours, reading
+from provisioner.world.database import is_ours, reading
 
 RATE = 120
 CONCURRENCY = 8

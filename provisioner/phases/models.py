@@ -22,8 +22,9 @@ from provisioner.planning.service import model_path
 from provisioner.planning.stock import Subject
 from provisioner.weights.shelf import shelf
 from provisioner.world.bring import name_offers
+from provisioner.world.database import is_ours, locked, reading
 from provisioner.world.execute import Executor
-from provisioner.world.store import Store, is_ours, locked, reading
+from provisioner.world.store import Store
 
 Keepers = Mapping[str, tuple[str, ...]]
 """The releases that need each blob."""

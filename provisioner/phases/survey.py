@@ -17,7 +17,8 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, Shelf
 from provisioner.rendering import data_of, digest_of, drafts_of, held_by, live_of, part_of, secrets_of
 from provisioner.world import containers, processes, units
-from provisioner.world.store import FOLDERS, Store
+from provisioner.world.database import FOLDERS
+from provisioner.world.store import Store
 
 if TYPE_CHECKING:
     from provisioner.world.remote import Found

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def doctor(state_dir: str, sysroot: str | None) -> "Examined":
     """What drifted apart on this machine, with what its release in force needs; or on another one, by its files."""
     from provisioner.phases.doctor import examine, examine_here
+    from provisioner.world.database import reading
     from provisioner.world.machine import RecordedMachine
-    from provisioner.world.store import reading
 
     if sysroot is not None:
         return examine(RecordedMachine(sysroot), None, None, "/var/lib/provision")

@@ -23,7 +23,7 @@ def status(state_dir: str) -> Status:
     """What is in force and whether it runs; nobody is asked for an answer."""
     from provisioner.phases.standing import findings
     from provisioner.phases.survey import load_plan, running
-    from provisioner.world.store import busy, reading
+    from provisioner.world.database import busy, reading
 
     place = place_of(state_dir)
     with reading(place.state) as store:
@@ -87,7 +87,7 @@ def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float =
     from provisioner.phases.bench import bench as measure
     from provisioner.phases.survey import load_plan
     from provisioner.planning.merged import apart
-    from provisioner.world.store import is_ours, locked
+    from provisioner.world.database import is_ours, locked
 
     place = place_of(state_dir)
     if not is_ours(place.state):
@@ -110,7 +110,7 @@ def check(state_dir: str) -> Checked:
     from provisioner.phases.observe import certificates_of, observe
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.survey import load_plan, running
-    from provisioner.world.store import reading
+    from provisioner.world.database import reading
 
     place = place_of(state_dir)
     with reading(place.state) as store:
@@ -161,7 +161,7 @@ def logs(state_dir: str, service: str | None, follow: bool, lines: int) -> Itera
 
 def history(state_dir: str) -> tuple[HistoryEntry, ...]:
     """Every run, the newest first."""
-    from provisioner.world.store import reading
+    from provisioner.world.database import reading
 
     with reading(place_of(state_dir).state) as store:
         return store.history()

@@ -21,7 +21,7 @@ def plan(spec: Spec, hardware: str | None, state_dir: str, changed: str | None =
         ground = elsewhere(spec, hardware, place, changed)
     else:
         from provisioner.phases.prepare import look
-        from provisioner.world.store import reading
+        from provisioner.world.database import reading
 
         with reading(place.state) as store:
             ground = look(spec, store, place)

@@ -26,7 +26,7 @@ def up(spec: Spec, state_dir: str, progress: Progress = QUIET, wait: float = 0.0
     from provisioner.phases.prepare import insist, look
     from provisioner.phases.run import mark_interrupted
     from provisioner.phases.survey import insist_on_sight
-    from provisioner.world.store import locked, reading
+    from provisioner.world.database import locked, reading
 
     place = place_of(state_dir)
     if not os.path.isdir(place.state):
@@ -97,7 +97,7 @@ def upgrade(spec: Spec, state_dir: str, terms: "Terms", progress: Progress = QUI
     from provisioner.phases.prepare import insist, look
     from provisioner.phases.run import mark_interrupted
     from provisioner.phases.survey import insist_on_sight
-    from provisioner.world.store import is_ours, locked
+    from provisioner.world.database import is_ours, locked
 
     place = place_of(state_dir)
     if not is_ours(place.state):

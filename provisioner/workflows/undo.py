@@ -21,7 +21,7 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import insist_on_sight, survey
     from provisioner.planning.diff import BROUGHT, MADE, made_of, takes_down
-    from provisioner.world import store as stores
+    from provisioner.world import database as stores
     from provisioner.world.execute import Executor
 
     place = place_of(state_dir)
@@ -71,8 +71,8 @@ def rollback(
     from provisioner.phases.prepare import facts_here
     from provisioner.phases.run import Run, mark_interrupted
     from provisioner.phases.survey import insist_on_sight, load, load_plan, survey
+    from provisioner.world.database import is_ours, locked
     from provisioner.world.execute import Executor
-    from provisioner.world.store import is_ours, locked
 
     place = place_of(state_dir)
     if not is_ours(place.state):

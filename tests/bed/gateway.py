@@ -24,7 +24,7 @@ from provisioner.phases import keys
 from provisioner.services import gateway
 from provisioner.targets import docker
 from provisioner.world import certificates
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.ports import free_port
 from tests.unit.planning.samples import machine, plan
 from tools import images

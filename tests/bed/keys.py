@@ -8,7 +8,7 @@ from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.services import gateway
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.unit.planning.samples import machine, plan
 
 DIGEST = "0" * 64

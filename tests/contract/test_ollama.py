@@ -18,8 +18,8 @@ from provisioner.phases.observe import observe_engines
 from provisioner.phases.survey import survey
 from provisioner.planning.diff import fetches
 from provisioner.targets import docker
+from provisioner.world.database import locked
 from provisioner.world.execute import Executor
-from provisioner.world.store import locked
 from tests.contract import composed
 from tests.ports import free_port
 from tests.splitting import names

@@ -37,8 +37,9 @@ from provisioner.phases.survey import survey
 from provisioner.rendering import render
 from provisioner.targets import process
 from provisioner.world import processes, tinymodel
+from provisioner.world.database import locked
 from provisioner.world.execute import Executor
-from provisioner.world.store import Store, locked
+from provisioner.world.store import Store
 from tests.simulation.world import SimulatedWorld
 from tests.splitting import names
 from tests.splitting import tiny as tiny_parts

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provisioner.model.learned import Residual
-from provisioner.world.store import reading
+from provisioner.world.database import reading
 from tests.e2e.appliance import Appliance
 
 pytestmark = [pytest.mark.needs("embedded")]

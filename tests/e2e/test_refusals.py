@@ -17,7 +17,7 @@ import pytest
 
 from provisioner.model.release import Running
 from provisioner.world import processes, tinymodel
-from provisioner.world.store import SCHEMA
+from provisioner.world.database import SCHEMA
 from tests.e2e.appliance import Appliance
 from tests.e2e.conftest import Installation
 from tests.hub import Faults, Hub, serving

@@ -16,7 +16,7 @@ from provisioner.phases.elsewhere import elsewhere, side_by_side
 from provisioner.phases.prepare import facts_here, insist
 from provisioner.planning.residuals import readings
 from provisioner.world import tinymodel
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.hub import Hub, serving
 from tests.unit.views.samples import REFUSED
 

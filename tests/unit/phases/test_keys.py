@@ -11,7 +11,7 @@ from provisioner.model.plugins import Place
 from provisioner.phases import keys
 from provisioner.services import _gateway_keys as book
 from provisioner.services import gateway
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.bed.keys import state
 from tests.program import run
 

@@ -20,7 +20,7 @@ from provisioner.rendering import render
 from provisioner.workflows import targets
 from provisioner.world import files, tinymodel
 from provisioner.world.bring import bring
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.hub import Faults, Hub, serving
 from tests.splitting import names as part_names
 from tests.splitting import tiny as tiny_parts

@@ -21,8 +21,9 @@ from provisioner.phases import snapshots
 from provisioner.phases.owed import pays
 from provisioner.phases.survey import survey
 from provisioner.world import snapshots as world
+from provisioner.world.database import locked
 from provisioner.world.files import make_folder
-from provisioner.world.store import Store, locked
+from provisioner.world.store import Store
 from tests.unit.planning.samples import machine as hardware
 from tests.unit.planning.samples import plan
 

@@ -17,8 +17,9 @@ from provisioner.phases.prepare import look
 from provisioner.phases.run import Run
 from provisioner.phases.survey import half_made_bytes
 from provisioner.world.bring import bring
+from provisioner.world.database import locked
 from provisioner.world.execute import Executor
-from provisioner.world.store import Store, locked
+from provisioner.world.store import Store
 
 PARTS = {f"m-0000{number}-of-00003.gguf": hashlib.shake_256(b"%d" % number).digest(5000) for number in (1, 2, 3)}
 

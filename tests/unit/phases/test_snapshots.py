@@ -16,7 +16,8 @@ from provisioner.phases import snapshots
 from provisioner.phases.survey import survey
 from provisioner.planning import diff
 from provisioner.world import snapshots as world
-from provisioner.world.store import Store, locked
+from provisioner.world.database import locked
+from provisioner.world.store import Store
 
 OLD, NEW = "a" * 64, "b" * 64
 TARGETS = cast(Mapping[str, Target], catalog.scan("provisioner.targets", "TARGET"))

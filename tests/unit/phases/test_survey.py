@@ -12,7 +12,7 @@ from provisioner.phases.survey import survey
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import render
 from provisioner.world import files
-from provisioner.world.store import locked
+from provisioner.world.database import locked
 from tests.unit.planning.samples import CATALOG, machine
 
 

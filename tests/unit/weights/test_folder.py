@@ -13,7 +13,7 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, ConfigFacts, Shelf, TensorBytes
 from provisioner.weights.folder import checkpoint_in, is_checkpoint_folder
 from provisioner.weights.shelf import shelf
-from provisioner.world.store import reading
+from provisioner.world.database import reading
 from tests.unit.weights.checkpoints import CONFIG, PARAMETERS, checkpoint, safetensors, write
 
 

@@ -12,7 +12,7 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import GgufHeader
 from provisioner.weights.shelf import shelf
 from provisioner.world import tinymodel
-from provisioner.world.store import locked, reading
+from provisioner.world.database import locked, reading
 
 TINY = tinymodel.model_bytes()
 HASH = tinymodel.sha256()

@@ -14,8 +14,9 @@ from provisioner.model.spec import Spec
 from provisioner.weights.hubs import url_of
 from provisioner.world import tinymodel
 from provisioner.world.bring import bring, name_offers
+from provisioner.world.database import locked
 from provisioner.world.download import Journal, Offer
-from provisioner.world.store import Store, locked
+from provisioner.world.store import Store
 from tests.hub import Hub, serving
 
 CONTENT = hashlib.shake_256(b"some").digest(100_000)

@@ -17,8 +17,9 @@ from provisioner.model.weights import key_of_parts
 from provisioner.phases.survey import half_made_bytes, survey
 from provisioner.world import tinymodel
 from provisioner.world.bring import bring
+from provisioner.world.database import locked
 from provisioner.world.merge import merge
-from provisioner.world.store import Store, locked
+from provisioner.world.store import Store
 from tests.splitting import names, tiny
 from tests.unit.planning.samples import plan
 

@@ -14,7 +14,8 @@ from provisioner.model.baseline import Baseline, Figure, Speed
 from provisioner.model.learned import Kind, Residual
 from provisioner.model.plan import Finding
 from provisioner.model.record import replace
-from provisioner.world import store as stores
+from provisioner.world import database as stores
+from provisioner.world.store import KEPT_BASELINES, KEPT_RESIDUALS
 
 
 def test_a_run_is_journaled_before_and_after_and_found_again(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_the_second_run_is_refused_and_told_who_is_at_work(tmp_path: Path) -> No
 def test_the_second_run_may_wait_and_the_lock_dies_with_its_holder(tmp_path: Path) -> None:
     folder = str(tmp_path)
     program = (
-        "import sys,time; from provisioner.world.store import locked\n"
+        "import sys,time; from provisioner.world.database import locked\n"
         "with locked(sys.argv[1], 'up'): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, folder], stdout=subprocess.PIPE) as holder:
@@ -159,9 +160,9 @@ def test_a_migration_that_is_killed_leaves_the_old_tables_or_the_new(tmp_path: P
     """Cut off before its end is written, SQLite takes all of it back."""
     older_state(tmp_path)
     program = (
-        "import os,sqlite3,sys; from provisioner.world import store\n"
+        "import os,sqlite3,sys; from provisioner.world.database import ADDED\n"
         "database = sqlite3.connect(sys.argv[1] + '/state.db')\n"
-        "database.executescript('BEGIN; ' + store.ADDED[2] + 'PRAGMA user_version = 2;')\n"
+        "database.executescript('BEGIN; ' + ADDED[2] + 'PRAGMA user_version = 2;')\n"
         "os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == -9
@@ -196,25 +197,25 @@ def test_a_state_from_before_speed_was_measured_is_read_as_it_is_and_keeps_the_n
 def test_a_baseline_is_of_one_release_its_model_and_its_engine_and_the_newest_counts(tmp_path: Path) -> None:
     with stores.locked(str(tmp_path), "bench") as store:
         store.remember_baseline(replace(BASELINE, release="d2"))
-        for moment in range(stores.KEPT_BASELINES + 3):
+        for moment in range(KEPT_BASELINES + 3):
             store.remember_baseline(replace(BASELINE, measured_unix=moment))
         assert store.baseline("d1", "qwen3-8b", "sglang") is None
         assert store.baseline("d1", "other", "vllm") is None
-        assert store.baseline("d1", "qwen3-8b", "vllm") == replace(BASELINE, measured_unix=stores.KEPT_BASELINES + 2)
+        assert store.baseline("d1", "qwen3-8b", "vllm") == replace(BASELINE, measured_unix=KEPT_BASELINES + 2)
         assert store.baseline("d2", "qwen3-8b", "vllm")
         rows = store.database.execute("SELECT count(*) FROM baselines WHERE release = 'd1'").fetchone()
-    assert rows == (stores.KEPT_BASELINES,)
+    assert rows == (KEPT_BASELINES,)
 
 
 def test_of_each_kind_the_newest_residuals_stay(tmp_path: Path) -> None:
     other = replace(KIND, component="weights")
     with stores.locked(str(tmp_path), "up") as store:
         store.remember_residuals((Residual(other, 7, 7),))
-        for number in range(stores.KEPT_RESIDUALS + 5):
+        for number in range(KEPT_RESIDUALS + 5):
             store.remember_residuals((Residual(KIND, 1000, number),))
         kept = store.residuals()
     assert kept[0] == Residual(other, 7, 7)
-    assert [one.measured_bytes for one in kept[1:]] == list(range(5, stores.KEPT_RESIDUALS + 5))
+    assert [one.measured_bytes for one in kept[1:]] == list(range(5, KEPT_RESIDUALS + 5))
 
 
 def test_of_one_start_everything_is_kept_or_nothing(tmp_path: Path) -> None:
