@@ -121,8 +121,9 @@ def _answer(shown: Page, question: str, enough: int, patience: float) -> Answer:
             raise AssertionError(
                 f"after {patience:.0f} s the answer is {text!r}: {shown.locator('main').inner_text()!r}"
             )
-        text, states = answer.inner_text().strip(), shown.evaluate("() => window.growth.states")
+        text, states = answer.inner_text().strip() or text, shown.evaluate("() => window.growth.states")
     if shown.locator(STOP).count():
         shown.click(STOP)
         shown.locator(STOP).wait_for(state="hidden")
-    return Answer(answer.inner_text().strip(), shown.evaluate("() => window.growth.states"))
+    # Where the page writes the answer anew after a stop, there is nothing for a moment.
+    return Answer(answer.inner_text().strip() or text, shown.evaluate("() => window.growth.states"))
