@@ -29,7 +29,9 @@ from tests.unit.planning.samples import machine, plan
 
 STREAMS = 200
 TOKENS = 16
-CONTEXT = 128
+CONTEXT = 512
+PAGE = "ba lo mi " * 130
+"""About as much as a question with a page of text: an engine reads it for longer than it reads a greeting."""
 ROUNDS = 5
 GOAL = 1.05
 
@@ -44,18 +46,20 @@ class Way:
     context: ssl.SSLContext | None
 
 
-async def streams(way: Way, count: int) -> list[float]:
+async def streams(way: Way, count: int, question: str = "Hello.") -> list[float]:
     """Seconds to the first token of each; an error of any is an error of all."""
     lines = [await asyncio.open_connection(way.host, way.port, ssl=way.context) for _ in range(count)]
     try:
-        return list(await asyncio.gather(*(one(reader, writer) for reader, writer in lines)))
+        return list(await asyncio.gather(*(one(reader, writer, question) for reader, writer in lines)))
     finally:
         for _, writer in lines:
             writer.close()
 
 
-async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
-    body = json.dumps(bed.chat("demo-tiny", TOKENS, stream=True)).encode()
+async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, question: str) -> float:
+    """Each asks something of its own, so that no engine knows its beginning already."""
+    asked = {"role": "user", "content": f"{time.perf_counter_ns()} {question}"}
+    body = json.dumps({**bed.chat("demo-tiny", TOKENS, stream=True), "messages": [asked]}).encode()
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bed.STACK_KEY}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -72,13 +76,13 @@ async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> flo
     return first
 
 
-def measure(ways: tuple[Way, ...], count: int) -> Iterator[str]:
+def measure(ways: tuple[Way, ...], count: int, kind: str, question: str) -> Iterator[str]:
     """A line for each way: medians over the rounds, in which the ways take turns, so that all see the same machine."""
-    rounds = [[statistics.median(asyncio.run(streams(way, count))) for way in ways] for _ in range(ROUNDS)]
+    rounds = [[statistics.median(asyncio.run(streams(way, count, question))) for way in ways] for _ in range(ROUNDS)]
     for number, way in enumerate(ways):
         first = statistics.median(each[number] for each in rounds)
         ratio = statistics.median(each[number] / each[0] for each in rounds)
-        yield f"{count:4} streams {way.name:32} first token after {first * 1000:8.1f} ms, {ratio:.3f} times"
+        yield f"{count:4} streams of {kind:10} {way.name:32} first token after {first * 1000:8.1f} ms, {ratio:.3f} times"
 
 
 def processor_seconds(door: bed.Gateway) -> float:
@@ -115,8 +119,9 @@ def main() -> int:
                 Way("through the gateway, without TLS", inside, gateway.INSIDE_PORT, None),
                 Way("through the gateway", inside, gateway.PORT, context),
             )
-            for each in (1, count):
-                print("\n".join(measure(ways, each)), flush=True)
+            for kind, question in (("a greeting", "Hello."), ("a page", PAGE)):
+                for each in (1, count):
+                    print("\n".join(measure(ways, each, kind, question)), flush=True)
             before = processor_seconds(door)
             asyncio.run(streams(ways[-1], count))
             used = (processor_seconds(door) - before) / count
