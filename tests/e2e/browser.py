@@ -24,6 +24,8 @@ ANSWER = ".chat-assistant"
 """The answer's own text; what stands around it (name, time, buttons) is not in it."""
 STOP = "button[aria-label=Stop]"
 """Open WebUI shows it as long as an answer grows."""
+PRESS = "button => document.querySelector(button)?.click()"
+"""Looks and presses in one step: between two, the answer ends by itself, and a button that has gone is waited for in vain."""
 WATCH = """([answer, before]) => {
     window.growth = {states: 0, length: 0};
     new MutationObserver(() => {
@@ -105,6 +107,7 @@ def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> A
     shown.evaluate(WATCH, [ANSWER, before])
     shown.click("#chat-input")
     shown.keyboard.type(question)
+    shown.locator("#chat-input", has_text=question).wait_for()
     shown.keyboard.press("Enter")
     answer = shown.locator(ANSWER).nth(before)
     answer.wait_for(timeout=patience * 1000)
@@ -115,8 +118,7 @@ def ask(shown: Page, question: str, enough: int = 8, patience: float = 120) -> A
                 f"after {patience:.0f} s the answer is {text!r}: {shown.locator('main').inner_text()!r}"
             )
         text, states = answer.inner_text().strip() or text, shown.evaluate("() => window.growth.states")
-    if shown.locator(STOP).count():
-        shown.click(STOP)
-        shown.locator(STOP).wait_for(state="hidden")
+    shown.evaluate(PRESS, STOP)
+    shown.locator(STOP).wait_for(state="hidden")
     # Where the page writes the answer anew after a stop, there is nothing for a moment.
     return Answer(answer.inner_text().strip() or text, shown.evaluate("() => window.growth.states"))
