@@ -2,8 +2,8 @@
 
 from provisioner.checks._engines import engine_of
 from provisioner.model.causes import Cause, cause_of
-from provisioner.model.plan import ServiceObserved
 from provisioner.model.plugins import View
+from provisioner.model.report import ServiceObserved
 
 
 def named(view: View, seen: ServiceObserved) -> Cause | None:

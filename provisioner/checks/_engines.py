@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import cast
 
 from provisioner.catalog import find
-from provisioner.model.plan import ServiceObserved
 from provisioner.model.plugins import Engine, View
+from provisioner.model.report import ServiceObserved
 
 
 def engine_of(view: View, name: str) -> Engine | None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Finding, Service
+from provisioner.model.plan import Finding, Service
 from provisioner.model.plugins import Check, View
+from provisioner.model.report import Completion
 
 FEWEST_TOKENS = 2
 """One token alone could be a stream that stopped; a second one shows that they advance."""

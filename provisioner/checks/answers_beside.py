@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Answered, Finding
+from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
+from provisioner.model.report import Answered
 
 NAME = "answers_beside"
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.plan import Finding, ServiceObserved
+from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
+from provisioner.model.report import ServiceObserved
 
 OUT_OF_MEMORY = "out of memory"
 """In the runtime's word for a container."""

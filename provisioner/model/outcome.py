@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from provisioner.model.actions import Action
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Reading
-from provisioner.model.plan import Finding, Observed, Plan, Report, Service
+from provisioner.model.plan import Finding, Plan, Service
 from provisioner.model.record import dataclass
-from provisioner.model.release import Action, Applied, Running
+from provisioner.model.release import Applied, Running
+from provisioner.model.report import Observed, Report
 
 if TYPE_CHECKING:  # Most plans are made without any.
     from provisioner.model.baseline import Baseline

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from provisioner.model.record import dataclass, field
 
 if TYPE_CHECKING:  # `detect` needs a Vendor, and shall not pay for loading plans and releases.
+    from provisioner.model.actions import Action
     from provisioner.model.causes import Cause
     from provisioner.model.containers import CertificateSeen, Container, Grant, MakeCertificate, Question
     from provisioner.model.facts import Accelerator, Fact, HostFacts
     from provisioner.model.load import Load, Usage
     from provisioner.model.measured import Measured
-    from provisioner.model.plan import Finding, Observed, Plan, Service
-    from provisioner.model.release import Action, Release, ReleaseFile, Standing
+    from provisioner.model.plan import Finding, Plan, Service
+    from provisioner.model.release import Release, ReleaseFile, Standing
+    from provisioner.model.report import Observed
     from provisioner.model.upkeep import Upkeep
 
 

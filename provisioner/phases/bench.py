@@ -8,9 +8,10 @@ from provisioner.documents import Json
 from provisioner.errors import RunFailed
 from provisioner.model.baseline import Baseline, Speed
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Plan, Service
+from provisioner.model.plan import Plan, Service
 from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass
+from provisioner.model.report import Completion
 from provisioner.phases.observe import read_key, together
 from provisioner.planning.measuring import speed
 from provisioner.world import probe

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from provisioner.errors import RunFailed
+from provisioner.model.actions import Action, RemoveTree, TakeFile
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Release, RemoveTree, TakeFile
+from provisioner.model.release import Release
 from provisioner.model.spec import Spec
 from provisioner.phases.prepare import Ground, insist, look
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from provisioner.errors import Interrupted, RolledBack, RunFailed, UserError
+from provisioner.model.actions import Action, Activate, RemoveTree
 from provisioner.model.facts import HostFacts
-from provisioner.model.plan import Finding, Observed, Plan
+from provisioner.model.plan import Finding, Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass
-from provisioner.model.release import Action, Activate, Applied, Release, RemoveTree, Standing
+from provisioner.model.release import Applied, Release, Standing
+from provisioner.model.report import Observed
 from provisioner.phases.prove import prove
 from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan, survey

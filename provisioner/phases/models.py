@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from provisioner import catalog
 from provisioner.errors import BadInput, Refused, RunFailed
+from provisioner.model.actions import Action, Download, RemoveFile, RemoveTree
 from provisioner.model.holdings import Damage, HeldFile, HeldModel, Holdings, Moved, Verified
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Download, RemoveFile, RemoveTree
 from provisioner.model.spec import Spec
 from provisioner.phases.bring import ROUNDS, hash_together
 from provisioner.phases.holdings import holdings, needed

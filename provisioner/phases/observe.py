@@ -10,9 +10,10 @@ from provisioner.documents import Json
 from provisioner.errors import BadInput
 from provisioner.model.containers import CertificateSeen, Question
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Answered, BesideObserved, Completion, Observed, Plan, Service, ServiceObserved
+from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Engine
 from provisioner.model.release import Running
+from provisioner.model.report import Answered, BesideObserved, Completion, Observed, ServiceObserved
 from provisioner.world import containers, probe, processes
 
 LOG_LINES = 20

@@ -7,17 +7,10 @@ The journal tells: a release is entrusted with the data before it starts, and wh
 from collections.abc import Iterator, Mapping
 
 from provisioner.errors import Refused
+from provisioner.model.actions import BROUGHT_BACK, ENTRUSTED, Action, MakeFolder, RestoreSnapshot, TakeSnapshot
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import (
-    BROUGHT_BACK,
-    ENTRUSTED,
-    Action,
-    MakeFolder,
-    RestoreSnapshot,
-    Standing,
-    TakeSnapshot,
-)
+from provisioner.model.release import Standing
 from provisioner.phases import snapshots
 from provisioner.phases.enforce import Return
 from provisioner.phases.survey import load_plan

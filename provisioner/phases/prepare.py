@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from provisioner import catalog
 from provisioner.errors import Refused
+from provisioner.model.actions import Action
 from provisioner.model.facts import HostFacts
 from provisioner.model.learned import Learned
 from provisioner.model.plan import Finding, Plan, Service, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Action, Release, Standing
+from provisioner.model.release import Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff

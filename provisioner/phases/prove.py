@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from provisioner.model.containers import Container
 from provisioner.model.facts import HostFacts
-from provisioner.model.plan import Finding, Observed, Plan, Service
+from provisioner.model.plan import Finding, Plan, Service
 from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
 from provisioner.model.release import Running
+from provisioner.model.report import Observed
 from provisioner.phases.judge import judge
 from provisioner.phases.observe import answers_of, certificates_of, observe, state_of
 from provisioner.phases.survey import running

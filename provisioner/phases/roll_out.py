@@ -4,8 +4,9 @@ import time
 from typing import Protocol
 
 from provisioner.errors import UserError
+from provisioner.model.actions import Action
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Step
+from provisioner.model.release import Step
 
 
 class Hands(Protocol):

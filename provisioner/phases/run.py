@@ -1,8 +1,9 @@
 """One run in the journal: what it did so far, and how it ended."""
 
+from provisioner.model.actions import Action
 from provisioner.model.plan import Finding
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Applied, Step
+from provisioner.model.release import Applied, Step
 from provisioner.phases.roll_out import Hands, roll_out
 from provisioner.world.store import Store
 

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 
+from provisioner.model.actions import Action, MakeFolder, RestoreSnapshot, TakeSnapshot
 from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place, Target
-from provisioner.model.release import Action, MakeFolder, RestoreSnapshot, Standing, TakeSnapshot
+from provisioner.model.release import Standing
 from provisioner.phases.enforce import Return
 from provisioner.phases.survey import load_plan
 from provisioner.world import snapshots

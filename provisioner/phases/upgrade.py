@@ -5,12 +5,13 @@ from contextlib import suppress
 
 from provisioner import catalog
 from provisioner.errors import RunFailed, UserError
+from provisioner.model.actions import Action
 from provisioner.model.baseline import Baseline
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Finding, Plan
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import dataclass, replace
-from provisioner.model.release import Action, Release, Standing
+from provisioner.model.release import Release, Standing
 from provisioner.model.upgrading import Speeds, Terms
 from provisioner.phases import snapshots
 from provisioner.phases.bench import bench

@@ -9,12 +9,12 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.amounts import size
 from provisioner.planning.card_offers import CARDS_OF_A_SERVER
+from provisioner.planning.dealing import Table, deal
 from provisioner.planning.devices import entry_of
 from provisioner.planning.ground import survey, usable_cards
 from provisioner.planning.islands import free_bytes
 from provisioner.planning.packing import pack
 from provisioner.planning.remedies import flags_of
-from provisioner.planning.several import Table, deal
 from provisioner.planning.unplaced import explain
 from provisioner.planning.whatif import what_if
 

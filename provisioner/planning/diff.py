@@ -3,10 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from provisioner.model.plan import Plan, WeightFile
-from provisioner.model.plugins import Place, Target
-from provisioner.model.record import replace
-from provisioner.model.release import (
+from provisioner.model.actions import (
     Action,
     Activate,
     Download,
@@ -18,14 +15,16 @@ from provisioner.model.release import (
     MakeModel,
     MergeParts,
     PullImage,
-    Release,
     RemoveFile,
     RemoveTree,
-    Standing,
     TakeFile,
     WriteFile,
     WriteRelease,
 )
+from provisioner.model.plan import Plan, WeightFile
+from provisioner.model.plugins import Place, Target
+from provisioner.model.record import replace
+from provisioner.model.release import Release, Standing
 
 MADE = ("releases", "secrets", "logs", "live")
 """Folders that `down` removes."""

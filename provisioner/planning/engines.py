@@ -88,7 +88,7 @@ def _named(scene: Scene) -> list[str]:
 def _drafts(engine: Engine, asked: str) -> bool:
     if not asked:
         return True
-    from provisioner.planning.speculation import parse  # Few ask for it.
+    from provisioner.planning.drafters import parse  # Few ask for it.
 
     return parse(asked).method in engine.drafters
 

@@ -1,7 +1,8 @@
 """From streams as they came to how fast a release is, and from two of these to whether the later one is slower."""
 
 from provisioner.model.baseline import Figure, Speed
-from provisioner.model.plan import Completion, Finding
+from provisioner.model.plan import Finding
+from provisioner.model.report import Completion
 
 SHORTEST_SPELL = 0.02
 """Seconds from the first token to the last below which they came in one piece."""

@@ -17,6 +17,7 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.planning import reasons
+from provisioner.planning.addresses import PORT
 from provisioner.planning.amounts import MIB
 from provisioner.planning.attempt import Attempt, Choice, Scene
 from provisioner.planning.choose import choose
@@ -24,7 +25,7 @@ from provisioner.planning.estimate import capacity_of
 from provisioner.planning.ground import Ground, parted, survey, system_of
 from provisioner.planning.residuals import decisions_of_starts
 from provisioner.planning.service import decisions_of, services_of
-from provisioner.planning.settings import PORT, Wish, target_of, wish_of
+from provisioner.planning.settings import Wish, target_of, wish_of
 from provisioner.planning.stock import is_path
 
 RELEASE_BYTES = 64 * MIB

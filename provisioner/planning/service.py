@@ -10,6 +10,7 @@ from provisioner.model.facts import Accelerator, HostFacts, Unknown
 from provisioner.model.plan import Decision, Service
 from provisioner.model.plugins import Engine, Place, Vendor
 from provisioner.model.record import replace
+from provisioner.planning.addresses import LAST_PORT, PORT
 from provisioner.planning.amounts import MIB, size, up
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.contained import AT_HOME, SHARED_BYTES, grant_of, held_image, inside, is_contained
@@ -21,7 +22,6 @@ from provisioner.planning.layouts import Layout
 from provisioner.planning.options import decisions_of_threads, options_of
 from provisioner.planning.patience import first_token_seconds, ready_seconds
 from provisioner.planning.ranks import first_node, meeting, meeting_decisions, numa_decision, numa_options
-from provisioner.planning.settings import LAST_PORT, PORT
 from provisioner.planning.stock import Subject
 
 NAME = "llm"

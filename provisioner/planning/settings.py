@@ -1,7 +1,7 @@
 """What the operator asked for, after `--set`: typed, checked, and nothing else is looked at later."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from provisioner.catalog import find, nearest, plugin_names, unknown
@@ -9,14 +9,11 @@ from provisioner.errors import BadInput
 from provisioner.model.plugins import Companion, Engine
 from provisioner.model.record import dataclass, field
 from provisioner.model.spec import Spec
+from provisioner.planning.addresses import PORT, listening, parsed, port_of, published_at
 from provisioner.planning.amounts import whole_number
 from provisioner.planning.capacity import USERS_PER_REQUEST
 
 PLACEMENTS = ("device", "split", "host")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-PORT = 8000
-GATEWAY_PORT = 8443
-LAST_PORT = 65535
 PROCESS = "process"
 CONTAINERS = "docker"
 """The target with a gateway, which is published instead of the engines."""
@@ -114,8 +111,8 @@ def wish_of(spec: Spec) -> Wish:
 
         insist(options, engines)
     published = spec.target == CONTAINERS
-    host, port = _listen(None if published else spec.listen)
-    gateway_host, gateway_port = _published(spec.listen if published else None)
+    host, port = listening(None if published else spec.listen)
+    gateway_host, gateway_port = published_at(spec.listen if published else None)
     return Wish(
         profile=spec.profile,
         model=spec.model,
@@ -126,7 +123,7 @@ def wish_of(spec: Spec) -> Wish:
         engine=spec.engine,
         target=_one_of("target", spec.target, plugin_names("provisioner.targets")),
         host=host,
-        port=_port(_number(known, "port", port) or PORT),
+        port=port_of(_number(known, "port", port) or PORT),
         threads=_threads(_number(known, "threads", None)),
         numbers={key: value for key in NUMBERS if (value := _number(known, key, None)) is not None},
         cpus=_cpus(known.get("cpus")),
@@ -211,7 +208,7 @@ def _alike(options: dict[str, str], engine: Engine) -> dict[str, str]:
 
 def _option(flag: str, value: str) -> str:
     """A value of the engine's own, held against what the engine takes before it is started with it."""
-    if flag.startswith("threads") and _parsed(f"engine.{flag}", value, whole_number, 8) > MOST_THREADS:
+    if flag.startswith("threads") and parsed(f"engine.{flag}", value, whole_number, 8) > MOST_THREADS:
         raise BadInput(f"engine.{flag} is {value}", fix=f"the engine has {MOST_THREADS} threads at most")
     if flag == "numa":
         _one_of("NUMA policy", value, NUMA)
@@ -221,20 +218,13 @@ def _option(flag: str, value: str) -> str:
 def _number(known: Mapping[str, str], key: str, otherwise: int | None) -> int | None:
     if key not in known:
         return _positive(key, otherwise)
-    return _parsed(key, known[key], whole_number, EXAMPLES.get(key, 8192))
+    return parsed(key, known[key], whole_number, EXAMPLES.get(key, 8192))
 
 
 def _positive(key: str, value: int | None) -> int | None:
     if value is not None and value <= 0:
         raise BadInput(f"{key} is {value}", fix=f"give a {key} above 0")
     return value
-
-
-def _parsed(key: str, text: str, parse: Callable[[str], int], example: int) -> int:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise BadInput(f"{key}: {error}", fix=f"`--set {key}={example}`, for example") from None
 
 
 def _threads(count: int | None) -> int | None:
@@ -274,29 +264,6 @@ def _cpus(text: str | None) -> str | None:
         raise BadInput(f"cpus: {reason}", fix="`--set cpus=0-3,8`, for example") from None
 
 
-def _listen(listen: str | None) -> tuple[str, int | None]:
-    """Host and port of `HOST`, `HOST:PORT`, `:PORT` or `[::1]:PORT`; only loopback until there is a gateway."""
-    text = (listen or "").strip()
-    host, port = _split(text)
-    host = host or LOOPBACK[0]
-    if host not in LOOPBACK and not _is_loopback(host):
-        raise BadInput(
-            f"--listen {text}: an engine listens on loopback only; a gateway with keys and TLS is needed for others",
-            fix="leave --listen out, and reach it through `ssh -L 8000:127.0.0.1:8000 HOST`",
-        )
-    return host, _parsed("port", port, whole_number, PORT) if port else None
-
-
-def _published(listen: str | None) -> tuple[str, int]:
-    """Where the gateway is published, with keys and TLS: at any address of the machine."""
-    host, port = _split((listen or "").strip())
-    if host == "localhost":
-        host = LOOPBACK[0]
-    if host and not re.fullmatch(r"[0-9A-Fa-f.:]+", host):
-        raise BadInput(f"--listen {listen}: `{host}` is no address of a machine", fix="`--listen 192.168.1.20:8443`")
-    return host or LOOPBACK[0], _port(_parsed("port", port, whole_number, GATEWAY_PORT) if port else GATEWAY_PORT)
-
-
 def _adapters(spec: Spec) -> Mapping[str, str]:
     """Names become words of a command line, and paths are looked at before anything else is."""
     for name, path in spec.adapters.items():
@@ -311,7 +278,7 @@ def _adapters(spec: Spec) -> Mapping[str, str]:
 def _drafting(text: str) -> str:
     if text.lower() in ("", "none"):
         return ""
-    from provisioner.planning.speculation import parse  # Few ask for it.
+    from provisioner.planning.drafters import parse  # Few ask for it.
 
     parse(text)
     return text
@@ -324,27 +291,3 @@ def _registry(name: str | None) -> str | None:
             f"--registry {name}: this is no registry", fix="`--registry registry.example:5000`, without https://"
         )
     return name.rstrip("/") if name else None
-
-
-def _is_loopback(host: str) -> bool:
-    parts = host.split(".")
-    small = [part for part in parts if part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255]
-    return parts[0] == "127" and len(parts) == len(small) == 4
-
-
-def _split(text: str) -> tuple[str, str]:
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest.removeprefix(":")
-    if text.count(":") > 1:
-        return text, ""
-    host, _, port = text.partition(":")
-    return host, port
-
-
-def _port(port: int) -> int:
-    if not 1 <= port <= LAST_PORT:
-        raise BadInput(
-            f"port {port} does not exist", fix=f"a port from 1 to {LAST_PORT}, above 1023 unless you are root"
-        )
-    return port

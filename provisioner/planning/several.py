@@ -12,41 +12,20 @@ from provisioner.errors import BadInput
 from provisioner.model.facts import HostFacts, Limits, Memory, Unknown
 from provisioner.model.learned import NOTHING, Learned
 from provisioner.model.plan import Decision, Plan
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import replace
 from provisioner.model.spec import MOST_MODELS, Spec
 from provisioner.planning.attempt import Scene
+from provisioner.planning.dealing import Table, deal
 from provisioner.planning.merged import merged
 from provisioner.planning.names import lookup
-from provisioner.planning.packing import Device, Packed, Placed, pack
+from provisioner.planning.packing import Placed
 from provisioner.planning.service import ports_end
 from provisioner.planning.settings import engine_named, wish_of
 from provisioner.planning.steady import first_ports, in_force_of
-from provisioner.planning.ways import HOST, Ways, on_host, only, places_of, ways_of
+from provisioner.planning.ways import HOST, only
 
 PlanOne = Callable[[Spec, HostFacts], Plan]
 PlanLearned = Callable[[Spec, HostFacts, Learned], Plan]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Who wants a place, what places there are, and how they were dealt out."""
-
-    spec: Spec
-    scene: Scene
-    ways: tuple[Ways, ...]
-    devices: tuple[Device, ...]
-    packed: Packed
-    host: bool
-    """Whether the host's memory is what is shared."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What each of those who want a place was asked for by: copies of a model by the same name."""
-        return tuple(one.model or one.name for one in self.ways)
-
-    @property
-    def first_port(self) -> int:
-        return self.scene.wish.port
 
 
 def plan_several(spec: Spec, scene: Scene, planner: PlanLearned, in_force: Plan | None = None) -> Plan:
@@ -98,23 +77,6 @@ def _steady(planner: PlanLearned, learned: Learned, spec: Spec, facts: HostFacts
 def _tried(spec: Spec, scene: Scene, plan_one: PlanOne) -> tuple[Table, tuple[Plan, ...]]:
     table = deal(spec, scene)
     return table, () if table.packed.left else tuple(_settled(table, plan_one))
-
-
-def deal(spec: Spec, scene: Scene) -> Table:
-    """The best way to place all of them, or as many as there is room for."""
-    scene = replace(scene, wish=wish_of(replace(spec, models=())))
-    ways = tuple(_copies([ways_of(name, scene) for name in spec.models], scene.wish.replicas or 1))
-    devices = places_of(scene)
-    return Table(spec, scene, ways, devices, pack([one.item for one in ways], devices), on_host(scene))
-
-
-def _copies(ways: Sequence[Ways], count: int) -> Iterator[Ways]:
-    """Each as often as it is wanted, next to each other."""
-    for one in ways:
-        yield from (
-            replace(one, name=f"{one.name}, copy {number}", model=one.name) if count > 1 else one
-            for number in range(1, count + 1)
-        )
 
 
 def _insist(spec: Spec, catalog: Catalog) -> None:

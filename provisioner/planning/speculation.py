@@ -12,44 +12,20 @@ from provisioner.errors import BadInput
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees, Load
 from provisioner.model.plan import Decision
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import replace
 from provisioner.planning import kv, sharding, sizing
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Scene
 from provisioner.planning.checkpoints import draft_bytes
+from provisioner.planning.drafters import EXAMPLE, MODEL, MTP, NGRAM, Drafting, parse
 from provisioner.planning.folders import from_folder
 from provisioner.planning.stock import Subject, from_path
 
-NGRAM, MTP, MODEL = "ngram", "mtp", "draft"
 FOLDER = "draft"
 """Beside the model's own files."""
 
-TOKENS = {NGRAM: 5, MTP: 1, MODEL: 5}
-"""Ahead at a time, where nobody said how many (docs.vllm.ai features/speculative_decoding; vllm-project/recipes @8959cf6)."""
-
 LOOKED_UP = 4
 """Words that have to repeat: the example of docs.vllm.ai features/speculative_decoding/n_gram."""
-
-EXAMPLE = "`--set drafting=ngram`, `mtp`, or the path of a smaller model, with `:N` for N tokens ahead"
-
-
-@dataclass(frozen=True, slots=True)
-class Drafting:
-    method: str
-    tokens: int
-    path: str = ""
-    """Of the smaller model."""
-
-
-def parse(text: str) -> Drafting:
-    """`ngram`, `mtp:2`, `/srv/models/small:4`."""
-    word, colon, count = text.strip().rpartition(":")
-    if not (colon and count.isdecimal()):
-        word, count = text.strip(), ""
-    method = MODEL if word.startswith("/") else word.lower()
-    if method not in TOKENS or count == "0":
-        raise BadInput(f"drafting is `{text}`", fix=EXAMPLE)
-    return Drafting(method, int(count) if count else TOKENS[method], word if method == MODEL else "")
 
 
 def drafted(subject: Subject | str, scene: Scene) -> Subject | str:

@@ -6,10 +6,11 @@ from typing import cast
 
 from provisioner.catalog import find
 from provisioner.documents import Json, encode
+from provisioner.model.actions import Action, RunTool
 from provisioner.model.containers import Container, Grant, Health, Mount, Published
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Engine, Place, Target
-from provisioner.model.release import Action, Release, ReleaseFile, Running, RunTool, Standing
+from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.rendering import HERE, LIVE
 
 NAME = "docker"

@@ -3,9 +3,10 @@
 import shlex
 from collections.abc import Mapping
 
+from provisioner.model.actions import Action, StartProcess, StopProcess
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
-from provisioner.model.release import Action, Release, ReleaseFile, Running, Standing, StartProcess, StopProcess
+from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.rendering import parts_of, unit_file
 
 NAME = "process"

@@ -2,9 +2,10 @@
 
 import re
 
+from provisioner.model.actions import Action, RemoveFile, RunTool, WriteFile
 from provisioner.model.plan import Plan, Service
 from provisioner.model.plugins import Place, Target
-from provisioner.model.release import Action, Release, ReleaseFile, RemoveFile, Running, RunTool, Standing, WriteFile
+from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.rendering import HERE, UNITS, command_word, part_of, parts_of, setting_word, unit_file
 from provisioner.world.templates import fill
 

@@ -2,8 +2,9 @@
 
 from provisioner.model.facts import Unknown
 from provisioner.model.outcome import Outcome, Planned, Removed, RolledBackTo
-from provisioner.model.plan import Completion, Plan
+from provisioner.model.plan import Plan
 from provisioner.model.release import Applied
+from provisioner.model.report import Completion
 from provisioner.planning.entrance import addresses, entrance, models_of
 from provisioner.planning.merged import apart
 from provisioner.views.endpoint import endpoint_lines

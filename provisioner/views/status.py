@@ -5,8 +5,9 @@ from time import localtime, strftime
 from provisioner.model.facts import Unknown
 from provisioner.model.learned import Reading
 from provisioner.model.outcome import BesideStatus, Checked, ModelStatus, ServiceStatus, Status
-from provisioner.model.plan import Loaded, Plan, Service, ServiceObserved
+from provisioner.model.plan import Loaded, Plan, Service
 from provisioner.model.release import HistoryEntry
+from provisioner.model.report import ServiceObserved
 from provisioner.planning.entrance import base_url, entrance
 from provisioner.views.endpoint import page_lines
 from provisioner.views.layout import (

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused
 from provisioner.model.outcome import Benched, BesideStatus, Checked, ModelStatus, ServiceStatus, Status
-from provisioner.model.plan import Observed, Plan, Report
+from provisioner.model.plan import Plan
 from provisioner.model.plugins import Place, View
 from provisioner.model.progress import Progress
 from provisioner.model.record import replace
 from provisioner.model.release import HistoryEntry
+from provisioner.model.report import Observed, Report
 from provisioner.workflows import QUIET, errors, place_of
 
 if TYPE_CHECKING:

@@ -5,12 +5,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from provisioner.errors import Refused, UserError
+from provisioner.model.actions import MakeKey
 from provisioner.model.outcome import Outcome, Planned
-from provisioner.model.plan import Finding, Observed, Plan, Report
+from provisioner.model.plan import Finding, Plan
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
 from provisioner.model.record import replace
-from provisioner.model.release import Applied, MakeKey, Release
+from provisioner.model.release import Applied, Release
+from provisioner.model.report import Observed, Report
 from provisioner.model.spec import Spec
 from provisioner.workflows import QUIET, errors, place_of, targets
 

@@ -4,11 +4,12 @@ import os
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused
+from provisioner.model.actions import Action
 from provisioner.model.outcome import Removed, RolledBackTo
-from provisioner.model.plan import Report
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Progress
-from provisioner.model.release import Action, Standing
+from provisioner.model.release import Standing
+from provisioner.model.report import Report
 from provisioner.workflows import QUIET, place_of, targets
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable
 
 from provisioner.errors import RunFailed
+from provisioner.model.actions import Download, MakeModel, MergeParts, TakeFile
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
-from provisioner.model.release import Download, MakeModel, MergeParts, TakeFile
 from provisioner.model.spec import Spec
 from provisioner.model.weights import key_of_parts
 from provisioner.weights import hubs

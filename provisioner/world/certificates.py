@@ -7,9 +7,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from provisioner.errors import BadInput, Refused, RunFailed
+from provisioner.model.actions import MakeCertificate
 from provisioner.model.containers import RENEWED_DAYS, CertificateSeen
 from provisioner.model.facts import Unknown
-from provisioner.model.release import MakeCertificate
 from provisioner.world import files
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ import secrets
 import subprocess
 
 from provisioner.errors import RunFailed
-from provisioner.model.plugins import Place
-from provisioner.model.progress import Progress
-from provisioner.model.release import (
+from provisioner.model.actions import (
     Action,
     Activate,
     Download,
@@ -31,6 +29,8 @@ from provisioner.model.release import (
     WriteFile,
     WriteRelease,
 )
+from provisioner.model.plugins import Place
+from provisioner.model.progress import Progress
 from provisioner.world import files, processes
 from provisioner.world.store import Store
 

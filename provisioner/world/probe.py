@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from provisioner.documents import Json
 from provisioner.model.containers import Question
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Service
+from provisioner.model.plan import Service
 from provisioner.model.record import dataclass
+from provisioner.model.report import Completion
 from provisioner.world.events import Delta, deltas
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.documents import encode
+from provisioner.model.actions import MakeCertificate
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Place, Stack
 from provisioner.model.record import replace
-from provisioner.model.release import MakeCertificate
 from provisioner.model.spec import Spec
 from provisioner.phases import keys
 from provisioner.services import gateway

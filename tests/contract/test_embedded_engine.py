@@ -13,9 +13,10 @@ import pytest
 
 from provisioner.documents import Json
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Service
+from provisioner.model.plan import Service
 from provisioner.model.record import replace
 from provisioner.model.release import Running
+from provisioner.model.report import Completion
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
 from provisioner.world import probe, tinymodel

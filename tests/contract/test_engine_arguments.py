@@ -10,7 +10,7 @@ from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine as Plugin
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning import speculation
+from provisioner.planning import drafters, speculation
 from tests.bed.engine import Engine
 from tests.unit.planning.samples import plan
 
@@ -138,7 +138,7 @@ def test_adapters_are_read_as_names_and_folders(engine: Engine, plugin: Plugin, 
 @pytest.mark.parametrize("text", ["ngram", "mtp:2", "/m/small:3"])
 def test_what_drafts_is_read(engine: Engine, text: str) -> None:
     """In the words that a plan has for it, by vLLM and by SGLang."""
-    asked = speculation.parse(text)
+    asked = drafters.parse(text)
     (said,) = speculation._as_json(asked, "/m/small").items()
     assert read(engine, vllm.ENGINE, dict([said]))["speculative_config"] == json.loads(said[1])
     words = speculation._as_words(asked, "/m/small")

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from provisioner.engines.ollama import STORE
+from provisioner.model.actions import LinkFile
 from provisioner.model.containers import Mount
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Completion, Service, WeightFile
+from provisioner.model.plan import Service, WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Silent
 from provisioner.model.record import replace
-from provisioner.model.release import LinkFile
+from provisioner.model.report import Completion
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
 from provisioner.phases.survey import survey

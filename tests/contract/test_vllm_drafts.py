@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from provisioner.planning import speculation
+from provisioner.planning import drafters, speculation
 from tests.bed.engine import Engine
 
 pytestmark = [pytest.mark.needs("vllm"), pytest.mark.slow]
 
 
 def test_it_writes_the_same_out_of_drafted_tokens(engine: Engine) -> None:
-    said = speculation._as_json(speculation.parse("ngram:3"), "")["speculative-config"]
+    said = speculation._as_json(drafters.parse("ngram:3"), "")["speculative-config"]
     seen = engine("drafts", folder=str(engine.model("gqa")), asked=json.loads(said))
     assert seen["drafted"] == seen["alone"]
     assert seen["taken"] > 0, seen

@@ -12,8 +12,9 @@ import pytest
 
 from provisioner.engines.vllm import ENGINE
 from provisioner.model.causes import cause_of
-from provisioner.model.plan import Completion, Service
+from provisioner.model.plan import Service
 from provisioner.model.record import replace
+from provisioner.model.report import Completion
 from provisioner.model.spec import Spec
 from provisioner.phases.observe import observe_engines
 from tests.bed.engine import Engine

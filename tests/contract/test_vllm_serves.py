@@ -15,7 +15,8 @@ import pytest
 from provisioner.engines.vllm import ENGINE
 from provisioner.model.facts import Unknown
 from provisioner.model.load import Degrees
-from provisioner.model.plan import Completion, Service
+from provisioner.model.plan import Service
+from provisioner.model.report import Completion
 from provisioner.phases.observe import observe_engines
 from provisioner.planning import kv
 from provisioner.weights.hfconfig import geometry_of_config

@@ -13,26 +13,25 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import UserError
-from provisioner.model.plan import Parallel, Plan, Service, WeightFile
-from provisioner.model.plugins import Place
-from provisioner.model.progress import Silent
-from provisioner.model.release import (
+from provisioner.model.actions import (
     Action,
     Activate,
     LinkFile,
     MakeKey,
     MakeModel,
     MergeParts,
-    Release,
     RemoveFile,
     RemoveTree,
-    Standing,
     StartProcess,
     StopProcess,
     TakeFile,
     WriteFile,
     WriteRelease,
 )
+from provisioner.model.plan import Parallel, Plan, Service, WeightFile
+from provisioner.model.plugins import Place
+from provisioner.model.progress import Silent
+from provisioner.model.release import Release, Standing
 from provisioner.phases.survey import survey
 from provisioner.rendering import render
 from provisioner.targets import process

@@ -8,11 +8,12 @@ from typing import cast
 import pytest
 
 from provisioner import catalog
+from provisioner.model.actions import Activate, LinkFile
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Place, Target, Vendor
 from provisioner.model.progress import Silent
-from provisioner.model.release import Activate, LinkFile, Release, Step
+from provisioner.model.release import Release, Step
 from provisioner.model.spec import Spec
 from provisioner.model.weights import LocalFile, Shelf
 from provisioner.phases.gather import gather

@@ -5,10 +5,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from provisioner import rendering
-from provisioner.model.containers import MakeCertificate
-from provisioner.model.plan import WeightFile
-from provisioner.model.plugins import Place
-from provisioner.model.release import (
+from provisioner.model.actions import (
     Action,
     Activate,
     Download,
@@ -20,18 +17,19 @@ from provisioner.model.release import (
     MakeModel,
     MergeParts,
     PullImage,
-    Release,
     RemoveFile,
     RemoveTree,
-    Running,
     RunTool,
-    Standing,
     StartProcess,
     StopProcess,
     TakeFile,
     WriteFile,
     WriteRelease,
 )
+from provisioner.model.containers import MakeCertificate
+from provisioner.model.plan import WeightFile
+from provisioner.model.plugins import Place
+from provisioner.model.release import Release, Running, Standing
 from provisioner.model.weights import key_of_parts
 from provisioner.targets.docker import parts_of
 

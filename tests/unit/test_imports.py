@@ -95,12 +95,12 @@ CASES = [
     (("plan", "--no-such-option"), UNKNOWN_OPTION, 12),
     (("completion", "bash"), PARSED, 30),
     (("detect", "--json"), MACHINE | COMPRESSION, 66),
-    (("detect",), MACHINE | COMPRESSION, 68),
-    (("status",), STATE, 47),
-    (("history",), STATE, 47),
-    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 109),
-    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 110),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 121),
+    (("detect",), MACHINE | COMPRESSION, 69),
+    (("status",), STATE, 49),
+    (("history",), STATE, 49),
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 112),
+    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 112),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 124),
 ]
 
 

@@ -8,8 +8,9 @@ import pytest
 from provisioner.catalog import scan
 from provisioner.model.containers import CertificateSeen, MakeCertificate, Question
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Answered, BesideObserved, Completion, Finding, Observed, ServiceObserved
+from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
+from provisioner.model.report import Answered, BesideObserved, Completion, Observed, ServiceObserved
 from provisioner.model.spec import Spec
 from tests.unit.planning.samples import PLACE, altered, machine, plan
 

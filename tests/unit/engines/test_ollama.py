@@ -5,9 +5,10 @@ import pytest
 from provisioner.catalog import find
 from provisioner.engines.ollama import ENGINE, STORE
 from provisioner.model.facts import Unknown
-from provisioner.model.plan import Observed, Plan, ServiceObserved, WeightFile
+from provisioner.model.plan import Plan, WeightFile
 from provisioner.model.plugins import Check, View
 from provisioner.model.record import replace
+from provisioner.model.report import Observed, ServiceObserved
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf, key_of_parts
 from tests.unit.planning.samples import GIB, PLACE, local, machine, plan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.model.plan import Completion, Loaded
+from provisioner.model.plan import Loaded
 from provisioner.model.record import replace
+from provisioner.model.report import Completion
 from provisioner.phases.observe import observe_engines
 from tests.unit.engines.test_vllm import SERVICE
 

@@ -12,10 +12,11 @@ import pytest
 
 from provisioner import catalog
 from provisioner.documents import encode
+from provisioner.model.actions import Action, Entrust, RestoreSnapshot, TakeSnapshot
 from provisioner.model.containers import Container
 from provisioner.model.plugins import Place, Target
 from provisioner.model.record import replace
-from provisioner.model.release import Action, Entrust, RestoreSnapshot, Running, TakeSnapshot
+from provisioner.model.release import Running
 from provisioner.model.spec import Spec
 from provisioner.phases import snapshots
 from provisioner.phases.owed import pays

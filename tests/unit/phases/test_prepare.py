@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from provisioner.errors import BadInput
+from provisioner.model.actions import TakeFile
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
 from provisioner.model.progress import Silent
-from provisioner.model.release import TakeFile
 from provisioner.model.spec import Spec
 from provisioner.phases.bring import bring_weights, hash_together
 from provisioner.phases.prepare import look

@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from provisioner import catalog
+from provisioner.model.actions import Action, RestoreSnapshot, TakeSnapshot
 from provisioner.model.plugins import Place, Target
-from provisioner.model.release import Action, Release, RestoreSnapshot, Standing, TakeSnapshot
+from provisioner.model.release import Release, Standing
 from provisioner.phases import snapshots
 from provisioner.phases.survey import survey
 from provisioner.planning import diff

@@ -2,10 +2,11 @@
 
 import pytest
 
+from provisioner.model.actions import RemoveFile
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Target
 from provisioner.model.record import replace
-from provisioner.model.release import Release, ReleaseFile, RemoveFile, Standing
+from provisioner.model.release import Release, ReleaseFile, Standing
 from provisioner.planning.diff import KEPT_RELEASES, puts, settles
 from tests.unit.planning.samples import PLACE
 

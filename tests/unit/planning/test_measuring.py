@@ -3,8 +3,8 @@
 import pytest
 
 from provisioner.model.baseline import Figure, Speed
-from provisioner.model.plan import Completion
 from provisioner.model.record import replace
+from provisioner.model.report import Completion
 from provisioner.planning.measuring import figure, rate, slower, speed, total_rate
 
 

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from provisioner.model.actions import Action
 from provisioner.model.plan import Parallel, Plan, Service
 from provisioner.model.plugins import Place
 from provisioner.model.record import replace
-from provisioner.model.release import Action, Release, ReleaseFile, Running, Standing
+from provisioner.model.release import Release, ReleaseFile, Running, Standing
 from provisioner.rendering import HERE, digest_of, drafts_of, parts_of, render
 from provisioner.targets.systemd import TARGET, path, quote, text
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from provisioner.model.actions import Activate, LinkFile, MakeKey, StartProcess, TakeFile
 from provisioner.model.baseline import Baseline, Figure, Speed
 from provisioner.model.containers import Container, MakeCertificate, Published
 from provisioner.model.facts import (
@@ -36,32 +37,19 @@ from provisioner.model.outcome import (
 from provisioner.model.plan import (
     Capacity,
     Change,
-    Completion,
     Decision,
     DeviceBudget,
     Finding,
     MemoryBudget,
     ModelChoice,
-    Observed,
     Parallel,
     Plan,
     Rejected,
-    Report,
     Service,
-    ServiceObserved,
     WeightFile,
 )
-from provisioner.model.release import (
-    Activate,
-    Applied,
-    HistoryEntry,
-    LinkFile,
-    MakeKey,
-    Running,
-    StartProcess,
-    Step,
-    TakeFile,
-)
+from provisioner.model.release import Applied, HistoryEntry, Running, Step
+from provisioner.model.report import Completion, Observed, Report, ServiceObserved
 from provisioner.model.upgrading import Difference, Speeds, Upgraded
 
 GIB = 2**30

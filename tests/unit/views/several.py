@@ -1,8 +1,9 @@
 """Two models on one machine, the first with two copies, as the views show them; behind a gateway and without one."""
 
 from provisioner.model.outcome import Benched, ModelStatus, ServiceStatus, Status
-from provisioner.model.plan import Observed, Parallel, Plan, PlannedModel
+from provisioner.model.plan import Parallel, Plan, PlannedModel
 from provisioner.model.record import replace
+from provisioner.model.report import Observed
 from provisioner.model.upgrading import Difference, Speeds
 from provisioner.planning.merged import apart
 from tests.unit.views import samples

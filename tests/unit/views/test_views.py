@@ -8,8 +8,8 @@ import pytest
 
 from provisioner.model.holdings import Damage, HeldFile, HeldModel, Holdings, Verified
 from provisioner.model.outcome import Planned
-from provisioner.model.plan import Completion
 from provisioner.model.record import replace
+from provisioner.model.report import Completion
 from provisioner.views import models
 from provisioner.views.layout import Look, bare, columns
 from provisioner.views.machine import machine_view

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from provisioner.errors import RunFailed
+from provisioner.model.actions import Download, MakeModel, TakeFile
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
-from provisioner.model.release import Download, MakeModel, TakeFile
 from provisioner.model.spec import Spec
 from provisioner.weights.hubs import url_of
 from provisioner.world import tinymodel

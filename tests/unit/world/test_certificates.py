@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput
+from provisioner.model.actions import MakeCertificate
 from provisioner.model.containers import Question
 from provisioner.model.facts import Unknown
-from provisioner.model.release import MakeCertificate
 from provisioner.world import certificates, probe
 
 NAMES = ("appliance", "localhost", "127.0.0.1", "fd00::1")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import BadInput, RunFailed
+from provisioner.model.actions import MergeParts, TakeFile
 from provisioner.model.plan import WeightFile
 from provisioner.model.plugins import Place
-from provisioner.model.release import MergeParts, TakeFile
 from provisioner.model.weights import key_of_parts
 from provisioner.phases.survey import half_made_bytes, survey
 from provisioner.world import tinymodel
