@@ -157,7 +157,7 @@ def _judged(run: Run, name: str, card: Card | None) -> Prediction:
     return Prediction(
         verdict=verdict,
         cause=cause,
-        memory_unknown=_unknown(run),
+        memory_unknown=_unknown(run, loads[0]),
         version=run.engine.version,
         weights_bytes=max(load.weights_bytes for load in loads),
         pool_bytes=tight.kv_bytes,
@@ -170,13 +170,13 @@ def _judged(run: Run, name: str, card: Card | None) -> Prediction:
     )
 
 
-def _unknown(run: Run) -> str:
+def _unknown(run: Run, load: Load) -> str:
     """Why the figures of the cache do not count."""
     if not run.engine.basis:
         return "the engine's version is not said"
     if not pick(run.constants, "figures_known", run.engine.version, run.card, run.degrees).value:
         return f"nothing is known of what releases as old as {run.engine.version} take for themselves"
-    return "" if kv.has_law(run.subject.geometry) else "the cache of this architecture has no law for each token"
+    return "" if pool.has_law(load) else "the cache of this architecture has no law for each token"
 
 
 def _by_rules(run: Run, refusal: str) -> Prediction:

@@ -60,6 +60,8 @@ class Geometry:
     index_heads: int = 0
     index_layers: int = 0
     """Layers that have an indexer of their own; 0 where all have."""
+    heavy_layers: int = 0
+    """Layers of compressed sparse attention (DeepSeek V4) that keep one row for 128 tokens; those with an indexer keep one for 4."""
     draft_layers: int = 0
     """Layers of the model's own drafter for speculative decoding; engines do not load them unless asked."""
     draft_tables: bool = False

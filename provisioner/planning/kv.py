@@ -7,6 +7,8 @@ whole on every rank of a tensor group and only decode-context parallelism cuts i
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import dataclass, replace
+from provisioner.planning import compressed
+from provisioner.planning.stages import on_stage
 
 BITS = {
     "auto": 16, "bf16": 16, "bfloat16": 16, "fp16": 16, "float16": 16, "half": 16, "f16": 16, "float32": 32, "fp32": 32,
@@ -50,6 +52,8 @@ def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", s
 
 
 def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None) -> int:
+    if geometry.heavy_layers:
+        return compressed.growing_bytes(geometry, degrees, stage)
     layers = on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage)
     return layers * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
 
@@ -122,27 +126,6 @@ def heads_on_rank(kv_heads: int, tensor: int) -> int:
 def state_bytes(geometry: Geometry, degrees: Degrees) -> int:
     """Of one linear layer and request: its heads are cut over the tensor group."""
     return -(-geometry.linear_state_bytes // degrees.tensor)
-
-
-def stage_layers(layers: int, stages: int) -> tuple[int, ...]:
-    """As vLLM deals them out: what is left over goes to the stages before the last, which has the output head to carry.
-
-    The rule is that of vLLM 0.32 distributed/utils.py, get_pp_indices.
-    """
-    each, over = divmod(layers, stages)
-    counts = [each] * stages
-    for place in range(over):
-        counts[-2 - place] += 1
-    return tuple(counts)
-
-
-def on_stage(count: int, geometry: Geometry, degrees: Degrees, stage: int | None = None) -> int:
-    """Of `count` layers that are spread evenly among all layers, those of one pipeline stage; None for the longest."""
-    if degrees.pipeline == 1 or not geometry.layers:
-        return count
-    lengths = stage_layers(geometry.layers, degrees.pipeline)
-    length = max(lengths) if stage is None else lengths[stage]
-    return -(-count * length // geometry.layers)
 
 
 def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> tuple[Group, ...]:
@@ -288,11 +271,6 @@ def _blocks_of_request(group: Group, layout: _Layout, length: int, step: int, st
     if group.window:
         return tables * (-(-min(group.window - 1 + step, length) // block) + 1)
     return tables * -(-length // block)
-
-
-def has_law(geometry: Geometry) -> bool:
-    """Whether bytes for each token are known: of compressed sparse attention (DeepSeek V4) they depend on the context."""
-    return "compressed" not in geometry.kind
 
 
 def uncompressed(geometry: Geometry) -> Geometry:

@@ -6,7 +6,7 @@ from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
 from provisioner.model.plan import DeviceBudget
 from provisioner.model.record import dataclass, replace
-from provisioner.planning import kv
+from provisioner.planning import compressed, kv
 from provisioner.planning.amounts import size
 
 
@@ -65,10 +65,34 @@ def _tokens(load: Load, pools: tuple[int, ...], dtype: str, block: int) -> tuple
     cell = _cell_bytes(load, dtype)
     if cell:
         return tuple(max(0, int(each / cell)) * load.degrees.decode_context for each in pools)
+    if _is_compressed(load):
+        layout = compressed.layout(load.geometry, load.degrees, block, load.stage)
+        each = layout.blocks(load.context, in_flight(load))
+        return tuple(max(0, size) // layout.block_bytes * load.context // each for size in pools)
     return kv.counts(
-        pools, load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
+        pools, load.geometry, load.degrees, dtype, load.context, block, in_flight(load), load.stage,
         by_requests=bool(constant(load, "tokens_by_requests").value), states=int(constant(load, "linear_states").value),
     )  # fmt: skip
+
+
+def tokens_of(load: Load, kv_bytes: int, dtype: str = "auto", block: int = kv.BLOCK) -> int:
+    """What a cache of so many bytes holds."""
+    return _tokens(load, (kv_bytes,), cache_type(dtype, load), block)[0]
+
+
+def in_flight(load: Load) -> int:
+    """Tokens whose computation may not be over when a window's oldest are wanted back: of all steps that run one behind the other."""
+    batches = int(constant(load, "batches_in_flight").value)
+    return load.batched_tokens * (batches + load.degrees.pipeline - 1 if batches > 1 else batches)
+
+
+def has_law(load: Load) -> bool:
+    """Whether it is known what this release keeps of the model's tokens; of compressed sparse attention (DeepSeek V4) few are read."""
+    return "compressed" not in load.geometry.kind or _is_compressed(load)
+
+
+def _is_compressed(load: Load) -> bool:
+    return load.geometry.heavy_layers > 0 and bool(constant(load, "compressed_law").value)
 
 
 def _cell_bytes(load: Load, dtype: str) -> float:
@@ -92,15 +116,20 @@ def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int
 
     Nothing is known beforehand of a cache without a law, and some releases want room for all stages on each of them.
     """
-    if not kv.has_law(load.geometry):
+    if not has_law(load):
         return 0
     cell = _cell_bytes(load, dtype)
     if cell:
         return ceil(cell * -(-load.context // load.degrees.decode_context))
+    if _is_compressed(load):
+        layout = compressed.layout(load.geometry, load.degrees, block, load.stage)
+        padded = constant(load, "compressed_padded").value
+        wide = layout.padded_bytes if padded else layout.block_bytes
+        return wide * layout.blocks(load.context, in_flight(load))
     if constant(load, "whole_model_checked").value:
         load = replace(load, degrees=replace(load.degrees, pipeline=1), stage=None)
     return kv.request_bytes(
-        load.geometry, load.degrees, dtype, load.context, block, load.batched_tokens, load.stage,
+        load.geometry, load.degrees, dtype, load.context, block, in_flight(load), load.stage,
         int(constant(load, "linear_states").value),
     )  # fmt: skip
 

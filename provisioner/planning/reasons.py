@@ -4,12 +4,12 @@ from provisioner.model.catalog import CHAT
 from provisioner.model.facts import Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.model.spec import Spec
-from provisioner.planning import kv
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.engines import task_of
 from provisioner.planning.host_part import copies_beside
 from provisioner.planning.layouts import Layout
+from provisioner.planning.pool import has_law
 from provisioner.planning.ranks import without_address
 from provisioner.planning.service import image_of
 from provisioner.planning.settings import CONTAINERS, PROCESS, target_of
@@ -167,10 +167,10 @@ def warnings(scene: Scene, choice: Choice, spec: Spec) -> tuple[Finding, ...]:
 
 def _without_law(attempt: Attempt) -> tuple[Finding, ...]:
     """A cache whose figures stand in for what the engine will keep."""
-    if attempt.served is None or attempt.subject is None or kv.has_law(attempt.subject.geometry):
+    if attempt.served is None or has_law(attempt.served.load):
         return ()
     told = (
-        "unverified: the engine compresses this model's cache, and no law of it holds for every release; its rows are "
+        "unverified: the engine compresses this model's cache, and no law of it is known for this release; its rows are "
         "counted whole here, so many requests take less, and the first steps of a long prompt may take more"
     )
     return (Finding("cache-unverified", "note", told, fix="`provision bench` measures what fits"),)

@@ -18,7 +18,7 @@ from provisioner.planning.checkpoints import (
     draft_bytes,
     parts,
 )
-from provisioner.planning.kv import stage_layers
+from provisioner.planning.stages import stage_layers
 
 VOCABULARY_STEP = 64
 """Rows to which the vocabulary is padded before it is cut (vLLM 0.32 layers/vocab_parallel_embedding.py)."""

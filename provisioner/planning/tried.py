@@ -10,7 +10,7 @@ from provisioner.planning import flags, kv, sharding
 from provisioner.planning.attempt import Scene
 from provisioner.planning.flags import Dials
 from provisioner.planning.layouts import Layout
-from provisioner.planning.pool import cache_type
+from provisioner.planning.pool import cache_type, has_law
 from provisioner.planning.stock import Subject
 
 
@@ -102,10 +102,13 @@ def over(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> int:
 def has_room(asked: Asked, layout: Layout, card: Card, dials: Dials) -> bool:
     """Whether what is free holds weights and all requests on each stage, if the engine took nothing else: else no dial helps."""
     geometry, degrees = asked.subject.geometry, layout.degrees
-    if dials.cache_bytes is not None or not kv.has_law(geometry):
+    if dials.cache_bytes is not None:
+        return True
+    load = load_of(asked, degrees, card, dials, 0)
+    if not has_law(load):
         return True
     wanted = -(-asked.slots // layout.replicas) * asked.rung.context
-    kept_as = cache_type(dials.cache_type, load_of(asked, degrees, card, dials, 0))
+    kept_as = cache_type(dials.cache_type, load)
     return all(
         max(0, weights - dials.offloaded_bytes) + wanted * kv.bytes_per_token(geometry, degrees, kept_as, stage)
         <= card.free_bytes

@@ -11,7 +11,7 @@ from provisioner.model.weights import ConfigFacts
 from provisioner.weights.class_defaults import DEFAULTS
 from provisioner.weights.experts import feed_of
 from provisioner.weights.fields import Fields, printable
-from provisioner.weights.indexers import index_of
+from provisioner.weights.indexers import heavy_layers, index_of
 from provisioner.weights.layers import WINDOWED, Layers, layers_of
 from provisioner.weights.quantization import precision_of
 from provisioner.weights.states import mixer_parameters, state_bytes
@@ -150,6 +150,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         index_dimensions=index.dimensions,
         index_heads=index.heads,
         index_layers=index.layers,
+        heavy_layers=heavy_layers(fields),
         draft_layers=draft,
         draft_tables=draft > 0 and model_type in DRAFT_TABLES,
         unreplicated_heads=model_type == "gpt_oss",

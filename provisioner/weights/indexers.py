@@ -23,6 +23,16 @@ def index_of(fields: Fields) -> Index:
     )
 
 
+RATIOS = (0, 1, 4, 128)
+"""Tokens of one row in layers of DeepSeek V4 (`compress_ratios`), where up to 1 is a layer with a window alone."""
+
+
+def heavy_layers(fields: Fields) -> int:
+    """Layers that compress 128 tokens into one row; 0 as well for a model with ratios that V4 does not have."""
+    ratios = fields.items("compress_ratios") or ()
+    return ratios.count(128) if set(ratios) <= set(RATIOS) else 0
+
+
 def _own(fields: Fields, table: Fields) -> int:
     """GLM 5.2 lets layers share one, V4 has one where it compresses by four, M3 where attention is sparse."""
     kinds = fields.items("indexer_types")

@@ -26,6 +26,7 @@ from vllm.model_executor.layers.quantization import auto_awq
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.model_executor.models import registry
 
+from tests.bed import compressed
 from tests.bed.parsers import PARSERS, placed
 
 # It looks at each model's class in a new Python, lest that touch a card; every fork here is such a Python already.
@@ -196,6 +197,12 @@ def build(config: Any, meeting: str) -> None:
             initialize_model(config)
 
 
+def laid_out(folder: str, kv_bytes: int, context: int, options: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of a pool for a model that no processor could hold."""
+    with tempfile.TemporaryDirectory() as meeting:
+        return compressed.laid_out(build, f"file://{meeting}/ranks", folder, kv_bytes, context, options)
+
+
 def parse(engine: str, argv: list[str]) -> dict[str, Any]:
     """The values that the engine's own parser reads out of an argv; it exits where it does not understand it."""
     found = PARSERS[engine](argv)
@@ -219,7 +226,7 @@ def parse_all(engine: str, argvs: list[list[str]]) -> dict[str, Any]:
 
 
 VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "make": make, "cache": cache, "adapted": adapted, "drafts": drafts, "accepts": accepts, "configures": configures, "placed": placed, "parse": parse, "parse_all": parse_all,
+    "make": make, "cache": cache, "adapted": adapted, "drafts": drafts, "accepts": accepts, "configures": configures, "placed": placed, "laid_out": laid_out, "parse": parse, "parse_all": parse_all,
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def test_a_checkpoint_may_ask_for_a_cache_of_eight_bits() -> None:
 
 def test_nothing_is_promised_of_a_cache_without_a_law() -> None:
     one = replace(load(), geometry=replace(SHAPES[0], kind="moe-mla-compressed-sparse"))
-    assert not kv.has_law(one.geometry)
+    assert not pool.has_law(one)
     assert pool_of(one).needed_bytes == 0
 
 
