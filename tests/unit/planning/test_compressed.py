@@ -1,7 +1,10 @@
 """DeepSeek V4's cache: held to what vLLM logged, where `tests/contract/test_vllm_compressed.py` holds it to its code."""
 
+from typing import Any
+
 import pytest
 
+from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
 from provisioner.planning import compressed, kv, pool
@@ -14,7 +17,7 @@ DRAFTED = replace(FLASH, layers=46, kv_layers=46)
 CARD = Card("nvidia", "H200", 141 << 30, 140 << 30, "sm90")
 
 
-def load(shape: object = FLASH, context: int = 65536, version: str = "0.32.0", **changes: object) -> Load:
+def load(shape: Geometry = FLASH, context: int = 65536, version: str = "0.32.0", **changes: Any) -> Load:
     one = Load(
         FLASH, "mxfp4_fp8", Degrees(), CARD, 0, 0, context, 64, 8192, version,
         constants=CATALOG.engine("vllm").constants,
