@@ -1,12 +1,20 @@
 """Reading what a machine answered: the text, number or names that a parser looks for."""
 
-from provisioner.model.facts import Answers, Unknown
+from provisioner.model.facts import Answers, CannotAsk, Unknown
 
 
 def text(answers: Answers, key: str) -> str | None:
     """The answer without surrounding blanks; None when there is none or it could not be read."""
     value = answers.get(key)
     return None if value is None or isinstance(value, Unknown) else value.strip(" \t\r\n\0")
+
+
+def printed(answers: Answers, command: str) -> str:
+    """What a program printed; `CannotAsk` names the program and says why there is nothing."""
+    output, name = answers.get(command, Unknown("was not asked")), command.partition(" ")[0]
+    if isinstance(output, Unknown):
+        raise CannotAsk(output.reason if name in output.reason else f"{name}: {output.reason}")
+    return output
 
 
 def number(answers: Answers, key: str, base: int = 10) -> int | None:

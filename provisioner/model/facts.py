@@ -105,6 +105,8 @@ class Host:
     product: str | None
     virtualization: str | None
     boot_id: str | None
+    system: str = "Linux"
+    """As `uname -s` calls it."""
 
 
 @dataclass(frozen=True, slots=True)

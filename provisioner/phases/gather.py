@@ -1,6 +1,6 @@
 """Ask a machine every question once; what cannot be had becomes `Unknown`, never an exception."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from provisioner.facts import (
@@ -34,11 +34,16 @@ from provisioner.model.facts import (
     AskNvml,
     AskTools,
     CannotAsk,
+    Cpu,
+    Disk,
     Fact,
     Filesystem,
+    Host,
     HostFacts,
+    Interface,
     Limits,
     Machine,
+    Memory,
     NotThere,
     PciDevice,
     Question,
@@ -47,30 +52,56 @@ from provisioner.model.facts import (
     Unknown,
 )
 from provisioner.model.plugins import Vendor
-from provisioner.model.record import replace
+from provisioner.model.record import dataclass, replace
 
 T = TypeVar("T")
 
+MACOS = "Darwin"
 MOST_PLACES = 12
 """Of one question; where it reads more files, their folders say enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where a system tells what every machine has; the rest is asked of all alike, and a system without it says so."""
+
+    host: Fact[Host]
+    cpu: Fact[Cpu]
+    memory: Fact[Memory]
+    disks: Fact[tuple[Disk, ...]]
+    network: Fact[tuple[Interface, ...]]
+    filesystems: Callable[["Asked"], tuple[Filesystem, ...] | Unknown]
+    limits: Callable[["Asked"], Limits | Unknown]
+    tools: tuple[Question, ...] = ()
+    """What is asked of programs, all at once with the makers' own."""
 
 
 def gather(machine: Machine, vendors: Mapping[str, Vendor]) -> HostFacts:
     """Everything that can be known of the machine."""
     asked = Asked(machine)
+    found = asked.about(presence.FACT)
+    signs = presence.Presence("", ()) if isinstance(found, Unknown) else found
+    kind = _macos() if signs.system == MACOS else LINUX
     devices = _devices(asked)
+    on_bus = () if isinstance(devices, Unknown) else devices
+    seen = [name for name, vendor in vendors.items() if is_seen(vendor, on_bus, signs)]
+    questions = (*kind.tools, *(vendors[name].probe.question for name in seen))
+    asked.listen([tool for question in questions for tool in _tools(question)])
     return HostFacts(
-        host=asked.about(host.FACT),
-        cpu=asked.about(cpu.FACT),
+        host=asked.about(kind.host),
+        cpu=asked.about(kind.cpu),
         numa=asked.about(numa.FACT),
-        memory=asked.about(memory.FACT),
-        limits=_limits(asked),
-        disks=asked.about(disk.FACT),
-        filesystems=_filesystems(asked),
-        network=asked.about(network.FACT),
+        memory=asked.about(kind.memory),
+        limits=kind.limits(asked),
+        disks=asked.about(kind.disks),
+        filesystems=kind.filesystems(asked),
+        network=asked.about(kind.network),
         rdma=asked.about(rdma.FACT),
         pci=devices,
-        accelerators=_accelerators(asked, vendors, devices),
+        accelerators={
+            name: _placed(asked.about(vendor.probe), devices) if name in seen else asked.nothing(vendor.probe)
+            for name, vendor in vendors.items()
+        },
         software=_software(asked),
         sources=dict(sorted(asked.sources.items())),
     )
@@ -145,24 +176,9 @@ def _devices(asked: Asked) -> tuple[PciDevice, ...] | Unknown:
     return asked.about(pci.at(addresses))
 
 
-def _accelerators(
-    asked: Asked, vendors: Mapping[str, Vendor], devices: tuple[PciDevice, ...] | Unknown
-) -> dict[str, tuple[Accelerator, ...] | Unknown]:
-    """Those of each maker. A maker whose tools would be started is only asked where a device of theirs is seen."""
-    found = asked.about(presence.FACT)
-    signs = presence.Presence("", ()) if isinstance(found, Unknown) else found
-    on_bus = () if isinstance(devices, Unknown) else devices
-    seen = {name: vendor for name, vendor in vendors.items() if is_seen(vendor, on_bus, signs)}
-    asked.listen([question for vendor in seen.values() for question in _tools(vendor)])
-    return {
-        name: _placed(asked.about(vendor.probe), devices) if name in seen else asked.nothing(vendor.probe)
-        for name, vendor in vendors.items()
-    }
-
-
 def is_seen(vendor: Vendor, devices: Sequence[PciDevice], signs: presence.Presence) -> bool:
     """Whether the bus shows a device of this maker's; a node in /dev where no bus is shown, or the operating system."""
-    if not _tools(vendor) or (vendor.system and signs.system == vendor.system):
+    if not _tools(vendor.probe.question) or (vendor.system and signs.system == vendor.system):
         return True
     if not devices:
         return any(name.startswith(vendor.nodes) for name in signs.nodes)
@@ -174,8 +190,7 @@ def is_seen(vendor: Vendor, devices: Sequence[PciDevice], signs: presence.Presen
     )
 
 
-def _tools(vendor: Vendor) -> tuple[AskTools, ...]:
-    question = vendor.probe.question
+def _tools(question: Question) -> tuple[AskTools, ...]:
     parts = question.questions if isinstance(question, AskAll) else (question,)
     return tuple(part for part in parts if isinstance(part, AskTools))
 
@@ -188,6 +203,22 @@ def _limits(asked: Asked) -> Limits | Unknown:
 def _filesystems(asked: Asked) -> tuple[Filesystem, ...] | Unknown:
     mounts = asked.about(filesystem.MOUNTS)
     return mounts if isinstance(mounts, Unknown) else asked.about(filesystem.measured(mounts))
+
+
+LINUX = Kind(host.FACT, cpu.FACT, memory.FACT, disk.FACT, network.FACT, _filesystems, _limits)
+
+
+def _macos() -> Kind:
+    """A Mac has no files for it: programs of its own are asked."""
+    from provisioner.facts import macos, macos_network, macos_storage  # Nobody else pays for them.
+
+    facts = (macos.HOST, macos.CPU, macos.MEMORY, macos_storage.INTERNAL, macos_network.FACT)
+    return Kind(
+        *facts,
+        filesystems=lambda asked: asked.about(macos_storage.FILESYSTEMS),
+        limits=lambda _: macos.NO_GROUPS,
+        tools=(*(fact.question for fact in facts), macos_storage.FILESYSTEMS.question),
+    )
 
 
 def _placed(

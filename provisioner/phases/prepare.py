@@ -16,6 +16,7 @@ from provisioner.model.release import Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
+from provisioner.planning.ground import SYSTEM_NAMES, system_of
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 
@@ -222,6 +223,15 @@ def insist(plan: Plan) -> None:
         details=(*(f"{one.id}: {one.message}" for one in errors if one.message != first), *changes),
         fix=fix or "provision plan --explain",
     )
+
+
+def insist_on_linux(plan: Plan, facts: HostFacts) -> None:
+    """A release folder is for Linux: what keeps its services there asks that kernel."""
+    if system := system_of(facts):
+        raise Refused(
+            f"{plan.hostname}: nothing is rendered for {SYSTEM_NAMES.get(system, system)}: this version starts nothing there",
+            fix="`provision plan` says what fits there; start that engine by hand",
+        )
 
 
 def _insist_on_a_start(plan: Plan) -> None:

@@ -4,6 +4,8 @@ from provisioner.model.cpus import from_list
 from provisioner.model.facts import Cpu, HostFacts, Unknown
 
 UNKNOWN_THREADS = 1
+RANKS = {"performance": 1, "super": 2}
+"""Kinds of cores by name, where several are there: Apple's M5 Pro has 5 super and 10 performance cores (pytorch/cpuinfo#424)."""
 
 
 def thread_count(facts: HostFacts, asked: int | None) -> tuple[int, str]:
@@ -42,9 +44,9 @@ def _fast_cpus(cpu: Cpu) -> int:
 
 
 def _strength(kind: str) -> int:
-    """Kinds are `performance` and `efficiency`, or `capacity <number>`; 0 where the name does not rank them."""
+    """Kinds are those of `RANKS` and `efficiency`, or `capacity <number>`; 0 where the name does not rank them."""
     word, _, number = kind.partition(" ")
-    return int(number) if word == "capacity" and number.isdecimal() else int(kind == "performance")
+    return int(number) if word == "capacity" and number.isdecimal() else RANKS.get(kind, 0)
 
 
 def _cpus(text: str) -> frozenset[int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.facts import Accelerator, HostFacts, Limits, Memory, Unknown
+from provisioner.model.facts import Accelerator, Host, HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
@@ -11,6 +11,9 @@ from provisioner.planning.amounts import GIB, MIB, size
 CUDA_WHEEL = "pip install xllamacpp --force-reinstall --index-url https://xorbitsai.github.io/xllamacpp/whl/cu128"
 """The engine's build for NVIDIA cards, as its documentation gives it."""
 
+LINUX = "Linux"
+SYSTEM_NAMES = {"Darwin": "macOS"}
+"""What people call other systems."""
 DEVICE_RESERVE = 256 * MIB
 """Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
 
@@ -136,7 +139,9 @@ def _maker(card: Accelerator) -> Vendor:
 
 
 def system_of(facts: HostFacts) -> str:
-    """The operating system that the machine's devices come with; empty for Linux."""
+    """The operating system, as the machine told it, or as its devices come with; empty for Linux."""
+    if isinstance(facts.host, Host) and facts.host.system != LINUX:
+        return facts.host.system
     sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
                for card in found if card.shares_host_memory and card.vendor in EMBEDDED]  # fmt: skip
     return _maker(sharing[0]).system if sharing else ""

@@ -8,7 +8,7 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning import learning, sizing, stock
 from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.ground import Ground, survey
+from provisioner.planning.ground import SYSTEM_NAMES, Ground, survey
 from provisioner.planning.hybrid import Load, load_of
 from provisioner.planning.offload import with_copies
 from provisioner.planning.settings import PROCESS, Wish
@@ -102,7 +102,8 @@ def _misplaced(scene: Scene, profile: Profile, rung: Rung) -> str:
     """Why this rung's placement is out of the question on this machine; empty when it is not."""
     ground = scene.ground
     if scene.wish.system and scene.wish.target not in (None, PROCESS):
-        return f"its devices' own system ({scene.wish.system}) has target `{PROCESS}` alone: containers of Linux have no way to them"
+        name = SYSTEM_NAMES.get(scene.wish.system, scene.wish.system)
+        return f"its devices' own system ({name}) has target `{PROCESS}` alone: containers of Linux have no way to them"
     if rung.placement != "host":
         return ground.why_no_device if ground.device is None else ""
     only_host = all(other.placement == "host" for other in profile.ladder)

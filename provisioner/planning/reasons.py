@@ -7,6 +7,7 @@ from provisioner.model.spec import Spec
 from provisioner.planning.amounts import size
 from provisioner.planning.attempt import Attempt, Choice, Scene, words
 from provisioner.planning.engines import task_of
+from provisioner.planning.ground import SYSTEM_NAMES
 from provisioner.planning.host_part import copies_beside
 from provisioner.planning.layouts import Layout
 from provisioner.planning.pool import has_law
@@ -237,7 +238,8 @@ def _for_another_task(attempt: Attempt, task: str) -> tuple[Finding, ...]:
 
 
 def _on_another_system(scene: Scene, attempt: Attempt) -> tuple[Finding, ...]:
-    told = f"planned only: this version starts nothing on {scene.wish.system}, and {attempt.engine.title} runs there by itself"
+    name = SYSTEM_NAMES.get(scene.wish.system, scene.wish.system)
+    told = f"planned only: this version starts nothing on {name}, and {attempt.engine.title} runs there by itself"
     return (Finding("planned-only", "note", told, fix="start it there by hand, with the context that is planned"),)
 
 

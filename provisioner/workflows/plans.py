@@ -37,7 +37,7 @@ def compare(spec: Spec, hardware: str | None, others: tuple[str, ...], state_dir
 
 def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Planned:
     """The release folder of a plan, applied by nobody."""
-    from provisioner.phases.prepare import beside_engines, insist
+    from provisioner.phases.prepare import beside_engines, insist, insist_on_linux
     from provisioner.world import files
 
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
@@ -46,6 +46,7 @@ def render(spec: Spec, hardware: str | None, folder: str, state_dir: str) -> Pla
     if planned.plan.verdict != "fits":
         # What stands in the way of starting it here, a port that is taken, is no reason against writing it down.
         insist(planned.plan)
+    insist_on_linux(planned.plan, planned.facts)
     place = place_of(state_dir)
     target = targets()[planned.plan.target or ""]
     whole = beside_engines(planned.plan, spec, place, planned.facts)

@@ -15,6 +15,8 @@ from provisioner.world import files, intake
 from provisioner.world.http import Refusal, Reply, failure, get, is_transient
 
 Progress = Callable[[int, int], None]
+SYNC = getattr(os, "fdatasync", os.fsync)
+"""Only the content has to be safe: the file has its size from the start. Systems without the one have the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Journal:
 
     def note(self, number: int) -> None:
         """This block is whole: make it safe, then write that it is."""
-        os.fdatasync(self.part)
+        SYNC(self.part)
         os.write(self.notes, f"{number}\n".encode())
         with self.lock:
             self.done.add(number)

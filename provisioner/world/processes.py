@@ -89,7 +89,14 @@ def _is_of(pid: str, owner: int) -> bool:
 
 
 def _pids() -> Iterator[str]:
-    return (name for name in os.listdir("/proc") if name.isdigit())
+    return (name for name in entries("/proc", os.uname().sysname) if name.isdigit())
+
+
+def entries(folder: str, system: str) -> list[str]:
+    """What lies in /proc. Where a system has no such folder, nothing of ours was ever started; Linux has to show it."""
+    if system != "Linux" and not os.path.isdir(folder):
+        return []
+    return os.listdir(folder)
 
 
 def _stat(pid: int | str) -> list[str]:

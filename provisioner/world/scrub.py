@@ -19,6 +19,13 @@ KFD_ID = re.compile(r"^((?:unique|hive)_id )([1-9][0-9]*)$", re.MULTILINE)
 """The same identifier as AMD's kernel driver writes it."""
 BUILDER = re.compile(r"\([^()\s]+@[^()\s]+\)")
 """Who compiled the kernel, and on which machine."""
+VOLUME = re.compile(r"(?<!/System)(/Volumes/)(.+?)(?= \([a-z]+, |\"?,?$)", re.MULTILINE)
+"""A disk that was plugged into a Mac bears the name that its owner gave it; blanks belong to it."""
+MOUNTER = re.compile(r", mounted by [^,)\n]+")
+LOCAL_DEVICE = "/dev/"
+"""How lines of a Mac's `mount` begin that name no server and no user of one."""
+INET = re.compile(r"\binet (?!127\.)[0-9.]+.*")
+KEPT_OF_DISK = ("_name", "bsd_name", "detachable_drive", "device_model", "removable_media", "size_in_bytes")
 KEPT_OF_STATUS = ("Cpus_allowed_list", "Mems_allowed_list")
 SERIAL_LINES = ("serial", "system serial")
 KEPT_OF_INFO = (
@@ -89,10 +96,12 @@ class Scrubber:
             return json.dumps({self.name(name): f"192.0.2.{n % 254 + 1}" for n, name in enumerate(names)})
         return self.name(text)
 
-    def tool(self, _command: str, text: str | Unknown) -> str | Unknown:
+    def tool(self, command: str, text: str | Unknown) -> str | Unknown:
         """What a maker's program printed, without serial numbers: a card's is on its invoice."""
         if isinstance(text, Unknown):
             return Unknown(self.name(text.reason))
+        text = _of_a_mac(command, text)
+        text = VOLUME.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"volume{n}"), text)
         return self.name(SERIAL.sub(lambda found: found[1] + self._instead_of(found[2], lambda n: f"SN{n:012}"), text))
 
     def engine(self, path: str, text: str | Unknown) -> str | Unknown:
@@ -123,6 +132,29 @@ class Scrubber:
             self._instead[original] = stand_in
             self._stands_for[stand_in] = original
         return self._instead[original]
+
+
+def _of_a_mac(command: str, text: str) -> str:
+    """What its own tools print, without servers, users, addresses and the names of volumes."""
+    if command == "mount":
+        return _only(text, lambda line: line.startswith(LOCAL_DEVICE), lambda line: MOUNTER.sub("", line))
+    if command.startswith("ifconfig"):
+        kept = _only(text, lambda line: not line.lstrip().startswith("inet6 "))
+        count = iter(range(1, 1 << 16))
+        return INET.sub(lambda _: f"inet 192.0.2.{next(count) % 254}", kept)
+    return _disks_alone(text) if "SPNVMeDataType" in command else text
+
+
+def _disks_alone(text: str) -> str:
+    """The disks of a Mac without their serial numbers and the volumes on them."""
+    try:
+        controllers = json.loads(text)["SPNVMeDataType"]
+        items = [
+            [{key: item[key] for key in KEPT_OF_DISK if key in item} for item in one["_items"]] for one in controllers
+        ]
+    except (ValueError, KeyError, TypeError):
+        return "unreadable"
+    return json.dumps({"SPNVMeDataType": [{"_items": kept} for kept in items]})
 
 
 def _only(text: str, keep: Callable[[str], object], change: Callable[[str], str] = lambda line: line) -> str:

@@ -190,7 +190,8 @@ def gpu_without_driver() -> dict[str, Json]:
 
 
 def composed() -> dict[str, dict[str, Json]]:
-    """Every machine by its name: NVIDIA's of this module, the other makers' of `vendors.py`."""
+    """Every machine by its name: NVIDIA's of this module, the other makers' of `vendors.py`, Macs of `macs.py`."""
+    from tests.machines.macs import macs
     from tests.machines.vendors import vendors
 
     machines = {
@@ -200,6 +201,7 @@ def composed() -> dict[str, dict[str, Json]]:
         "broken-driver": broken_driver(),
         "gpu-without-driver": gpu_without_driver(),
         **vendors(),
+        **macs(),
     }
     about: Json = {"origin": "composed from published values, not recorded", "licence": "Apache-2.0"}
     return {name: {"about": about, **machine} for name, machine in machines.items()}

@@ -58,7 +58,7 @@ def devices(facts: HostFacts) -> dict[str, list[Accelerator]]:
     [
         ("mi300x8", {"amd-smi"}), ("mi300x-cpx", {"amd-smi"}), ("ascend-910b4x2", {"npu-smi"}), ("ascend-910c", {"npu-smi"}),
         ("ascend-without-tool", {"npu-smi"}), ("k100-ai-x2", {"hy-smi"}), ("p800", {"xpu-smi", "xpu_smi"}), ("arc-b570", {"xpu-smi"}),
-        ("apple-m4-max", {"sysctl"}), ("c550x2", {"mx-smi"}), ("intel-graphics", set()), ("small-vm", set()), ("h200x8", set()), ("gpu-without-driver", set()),
+        ("apple-m4-max", {"sysctl", "vm_stat", "sw_vers", "df", "mount", "system_profiler", "ifconfig", "networksetup"}), ("apple-intel-32g", {"sysctl", "vm_stat", "sw_vers", "df", "mount", "system_profiler", "ifconfig", "networksetup"}), ("c550x2", {"mx-smi"}), ("intel-graphics", set()), ("small-vm", set()), ("h200x8", set()), ("gpu-without-driver", set()),
     ],
 )  # fmt: skip
 def test_a_tool_is_only_started_where_its_device_is_seen(name: str, programs: set[str]) -> None:

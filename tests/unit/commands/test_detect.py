@@ -57,6 +57,7 @@ def test_a_machine_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
         ("ascend-910c", ("4 × Ascend910_9392, 64 GiB each; driver 26.0.rc2", "part of NPU 1, chip 0", "held by sglangschedul (1444272)")),
         ("ascend-without-tool", ("ascend: unknown: npu-smi is not installed", "19e5:d802 at 0000:c1:00.0, no driver in use")),
         ("apple-m4-max", ("1 × Apple M4 Max, 27 GiB", "shares the host's memory")),
+        ("apple-m1-16g", ("Apple M1, 1 socket, 8 cores, NEON", "16 GiB, 5.9 GiB available", "macOS 12.1 (21C52)", "153 GiB free of 926 GiB")),
         ("arc-b570", ("Intel(R) UHD Graphics 770, shares the host's memory", "9.9 GiB free of 10 GiB")),
     ],
 )  # fmt: skip

@@ -19,6 +19,9 @@ from provisioner.facts import (
     host,
     kubernetes,
     limits,
+    macos,
+    macos_network,
+    macos_storage,
     memory,
     network,
     numa,
@@ -46,6 +49,7 @@ from provisioner.model.facts import (
     ReadFiles,
     Unknown,
 )
+from tests.machines import macos as macs_printed
 from tests.machines import samples
 
 GROUPS = limits.Groups(
@@ -56,7 +60,8 @@ FACTS: tuple[Fact[object], ...] = (
     clock.FACT, clock.IN_STEP, container_toolkit.FACT, cpu.FACT, cuda.FACT, disk.FACT, docker.FACT, filesystem.MOUNTS,
     filesystem.measured((MOUNT,)), host.FACT, kubernetes.FACT, limits.GROUPS, limits.within(GROUPS), memory.FACT,
     network.FACT, numa.FACT, nvidia_driver.FACT, pci.ADDRESSES, pci.at(("0000:01:00.0",)), presence.FACT, rdma.FACT,
-    runtime.FACT, secure_boot.FACT, systemd.FACT, systemd.USER,
+    runtime.FACT, secure_boot.FACT, systemd.FACT, systemd.USER, macos.HOST, macos.CPU, macos.MEMORY, macos_storage.FILESYSTEMS,
+    macos_storage.INTERNAL, macos_network.FACT,
     *(maker.VENDOR.probe for maker in (amd, apple, ascend, hygon, intel, kunlun, metax, nvidia)),
 )  # fmt: skip
 
@@ -67,7 +72,13 @@ WORDS = st.sampled_from([
     "vendor_id 4098\nlocation_id 1280\ngfx_target_version 90402\nunique_id 5\n", "type 11\nnode_to 1\n", "heap_type 1\nsize_in_bytes 9\n", '{"system": "Linux", "names": []}', "0x1002",
     "36 35 98:0 / / rw - ext4 /dev/sda1 rw", "4:memory:/a/b\n0::/a/b", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat", "-", "\x06\x00\x00\x00\x01",
 ])  # fmt: skip
-PRINTED = st.sampled_from([text for name, text in vars(samples).items() if name.isupper() and isinstance(text, str)])
+PRINTED = st.sampled_from(
+    [
+        text
+        for name, text in (*vars(samples).items(), *vars(macs_printed).items())
+        if name.isupper() and isinstance(text, str)
+    ]
+)
 MANGLED = st.builds(
     lambda text, at, length, other: text[:at] + other + text[at + length :],
     PRINTED, st.integers(0, 1200), st.integers(0, 40), WORDS | st.text("0123456789{}[]|:\"-/ \n", max_size=12),

@@ -209,3 +209,10 @@ def test_what_a_process_is_about_is_read_behind_its_name(tmp_path: Path) -> None
         run.kill()
         run.wait()
     assert processes.state_of(run.pid) is None
+
+
+def test_a_system_without_proc_has_no_processes_of_ours(tmp_path: Path) -> None:
+    """A Mac: nothing of ours is started there, and `plan` has to say what fits. On Linux, not to see them is an error."""
+    assert processes.entries(str(tmp_path / "proc"), "Darwin") == []
+    with pytest.raises(FileNotFoundError):
+        processes.entries(str(tmp_path / "proc"), "Linux")
