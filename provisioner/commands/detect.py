@@ -60,7 +60,8 @@ def _facts(sysroot: str | None, record: str | None) -> "HostFacts":
 
 COMMAND = Command(
     description="Read the machine: processors, NUMA nodes, memory, limits, disks, network, accelerators with or without a driver, software. "
-    "Nothing is changed. Another program is started only where a device of its maker's is seen: amd-smi, npu-smi, hy-smi, xpu-smi, mx-smi, sysctl. "
+    "Nothing is changed. Another program is started only where a device of its maker's is seen: amd-smi, npu-smi, hy-smi, xpu-smi, mx-smi; "
+    "and on a Mac, which has no files for it: sysctl, vm_stat, sw_vers, df, mount, ifconfig, networksetup, system_profiler. "
     "What cannot be read is reported as unknown, with the reason.",
     examples=(
         Example("provision detect", "a table"),
