@@ -98,9 +98,9 @@ CASES = [
     (("detect",), MACHINE | COMPRESSION, 69),
     (("status",), STATE, 49),
     (("history",), STATE, 49),
-    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 112),
-    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 112),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 124),
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 114),
+    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 114),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 126),
 ]
 
 
