@@ -26,6 +26,25 @@ class Degrees:
     def ranks(self) -> int:
         return self.tensor * self.pipeline * self.data
 
+    def stage_layers(self, layers: int) -> tuple[int, ...]:
+        """As vLLM deals them out: what is left over goes to the stages before the last, which has the output head to carry.
+
+        The rule is that of vLLM 0.32 distributed/utils.py, get_pp_indices.
+        """
+        each, over = divmod(layers, self.pipeline)
+        counts = [each] * self.pipeline
+        for place in range(over):
+            counts[-2 - place] += 1
+        return tuple(counts)
+
+    def on_stage(self, count: int, layers: int, stage: int | None = None) -> int:
+        """Of `count` layers that are spread evenly among all `layers`, those of one pipeline stage; None for the longest."""
+        if self.pipeline == 1 or not layers:
+            return count
+        lengths = self.stage_layers(layers)
+        length = max(lengths) if stage is None else lengths[stage]
+        return -(-count * length // layers)
+
 
 @dataclass(frozen=True, slots=True)
 class Amount:

@@ -9,7 +9,6 @@ v1/core/kv_cache_utils.py `_get_packed_kv_cache_groups`; the same in 0.27.1 and 
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import dataclass
-from provisioner.planning.stages import on_stage
 
 LIGHT, HEAVY = 4, 128
 """Tokens of one row."""
@@ -76,7 +75,7 @@ def layout(geometry: Geometry, degrees: Degrees, block: int, stage: int | None =
     window_tables, heavy_tables = -(-windows // repeats), -(-heavy // repeats)
 
     def held(layers: int, tables: int, page: int) -> int:
-        return -(-on_stage(layers, geometry, degrees, stage) // tables) * page
+        return -(-degrees.on_stage(layers, geometry.layers, stage) // tables) * page
 
     window_page = _page(WINDOW_BLOCK * _row(geometry))
     light_page = _page(LIGHT_BLOCK * _state(key, LIGHT)) + _page(LIGHT_BLOCK * _state(index, LIGHT))
@@ -87,14 +86,14 @@ def layout(geometry: Geometry, degrees: Degrees, block: int, stage: int | None =
         Kind(1, held(light, 1, light_page), LIGHT_BLOCK, 2 * LIGHT),
         Kind(heavy_tables, held(heavy, heavy_tables, heavy_page), HEAVY_BLOCK, HEAVY),
     )
-    longest = max(on_stage(max(light, heavy), geometry, degrees, stage), held(windows, window_tables, 1))
+    longest = max(degrees.on_stage(max(light, heavy), geometry.layers, stage), held(windows, window_tables, 1))
     return Layout(kinds, longest * sum(_row_pages(geometry, block)))
 
 
 def _rows(geometry: Geometry, degrees: Degrees, stage: int | None, block: int) -> int:
     light, heavy, index = _row_pages(geometry, block)
     with_index, without = (
-        on_stage(layers, geometry, degrees, stage) for layers in (geometry.index_layers, geometry.heavy_layers)
+        degrees.on_stage(layers, geometry.layers, stage) for layers in (geometry.index_layers, geometry.heavy_layers)
     )
     return with_index * (light + index) + without * heavy
 

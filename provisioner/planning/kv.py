@@ -7,8 +7,6 @@ whole on every rank of a tensor group and only decode-context parallelism cuts i
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import dataclass, replace
-from provisioner.planning import compressed
-from provisioner.planning.stages import on_stage
 
 BITS = {
     "auto": 16, "bf16": 16, "bfloat16": 16, "fp16": 16, "float16": 16, "half": 16, "f16": 16, "float32": 32, "fp32": 32,
@@ -53,8 +51,10 @@ def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", s
 
 def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None) -> int:
     if geometry.heavy_layers:
+        from provisioner.planning import compressed
+
         return compressed.growing_bytes(geometry, degrees, stage)
-    layers = on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage)
+    layers = degrees.on_stage(geometry.kv_layers - geometry.sliding_layers, geometry.layers, stage)
     return layers * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
 
 
@@ -73,8 +73,8 @@ def fixed_bytes(
     """
     kept = min(geometry.sliding_window + step, context or geometry.sliding_window + step)
     row = row_bytes(as_sliding(geometry), degrees, dtype)
-    sliding = on_stage(geometry.sliding_layers, geometry, degrees, stage) * row * kept
-    return sliding + states * on_stage(geometry.linear_layers, geometry, degrees, stage) * state_bytes(
+    sliding = degrees.on_stage(geometry.sliding_layers, geometry.layers, stage) * row * kept
+    return sliding + states * degrees.on_stage(geometry.linear_layers, geometry.layers, stage) * state_bytes(
         geometry, degrees
     )
 
@@ -116,7 +116,7 @@ def index_bytes(geometry: Geometry, degrees: Degrees, stage: int | None = None) 
     """One token in all indexers: a key in 8 bits with its scales, whole on every rank."""
     keys = geometry.index_dimensions
     layers = (geometry.index_layers or geometry.kv_layers - geometry.sliding_layers) if keys else 0
-    return on_stage(layers, geometry, degrees, stage) * (keys + 4 * -(-keys // INDEX_SCALE_BLOCK))
+    return degrees.on_stage(layers, geometry.layers, stage) * (keys + 4 * -(-keys // INDEX_SCALE_BLOCK))
 
 
 def heads_on_rank(kv_heads: int, tensor: int) -> int:
@@ -133,13 +133,17 @@ def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int
     row, sliding = (row_bytes(shape, degrees, dtype) for shape in (geometry, as_sliding(geometry)))
     found = (
         Group(
-            on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage),
+            degrees.on_stage(geometry.kv_layers - geometry.sliding_layers, geometry.layers, stage),
             row,
             beside_bytes=index_bytes(geometry, degrees, stage),
         ),
-        Group(on_stage(geometry.sliding_layers, geometry, degrees, stage), sliding, window=geometry.sliding_window),
         Group(
-            on_stage(geometry.linear_layers, geometry, degrees, stage), 0, state_bytes=state_bytes(geometry, degrees)
+            degrees.on_stage(geometry.sliding_layers, geometry.layers, stage), sliding, window=geometry.sliding_window
+        ),
+        Group(
+            degrees.on_stage(geometry.linear_layers, geometry.layers, stage),
+            0,
+            state_bytes=state_bytes(geometry, degrees),
         ),
     )
     return tuple(group for group in found if group.layers and (group.row_bytes or group.state_bytes))
@@ -199,8 +203,8 @@ def cell_bytes(
 
     Its pools are cut by these shares before anything runs, whatever requests will need of them.
     """
-    full = on_stage(geometry.kv_layers - geometry.sliding_layers, geometry, degrees, stage)
-    windows = on_stage(geometry.sliding_layers, geometry, degrees, stage)
+    full = degrees.on_stage(geometry.kv_layers - geometry.sliding_layers, geometry.layers, stage)
+    windows = degrees.on_stage(geometry.sliding_layers, geometry.layers, stage)
     whole = full * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
     cell = whole + sliding * windows * row_bytes(as_sliding(geometry), degrees, dtype)
     return cell * (1 + linear) if geometry.linear_layers else cell

@@ -1,13 +1,17 @@
 """What an engine that claims a share of each device has left for its cache there, whether it starts with that, and what binds."""
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 from provisioner.engines._constants import constant
 from provisioner.model.load import Load, Usage
 from provisioner.model.plan import DeviceBudget
 from provisioner.model.record import dataclass, replace
-from provisioner.planning import compressed, kv
+from provisioner.planning import kv
 from provisioner.planning.amounts import size
+
+if TYPE_CHECKING:
+    from provisioner.planning.compressed import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def _tokens(load: Load, pools: tuple[int, ...], dtype: str, block: int) -> tuple
     if cell:
         return tuple(max(0, int(each / cell)) * load.degrees.decode_context for each in pools)
     if _is_compressed(load):
-        layout = compressed.layout(load.geometry, load.degrees, block, load.stage)
+        layout = _layout(load, block)
         each = layout.blocks(load.context, in_flight(load))
         return tuple(max(0, size) // layout.block_bytes * load.context // each for size in pools)
     return kv.counts(
@@ -93,6 +97,12 @@ def has_law(load: Load) -> bool:
 
 def _is_compressed(load: Load) -> bool:
     return load.geometry.heavy_layers > 0 and bool(constant(load, "compressed_law").value)
+
+
+def _layout(load: Load, block: int) -> "Layout":
+    from provisioner.planning import compressed
+
+    return compressed.layout(load.geometry, load.degrees, block, load.stage)
 
 
 def _cell_bytes(load: Load, dtype: str) -> float:
@@ -122,7 +132,7 @@ def request_bytes(load: Load, dtype: str = "auto", block: int = kv.BLOCK) -> int
     if cell:
         return ceil(cell * -(-load.context // load.degrees.decode_context))
     if _is_compressed(load):
-        layout = compressed.layout(load.geometry, load.degrees, block, load.stage)
+        layout = _layout(load, block)
         padded = constant(load, "compressed_padded").value
         wide = layout.padded_bytes if padded else layout.block_bytes
         return wide * layout.blocks(load.context, in_flight(load))

@@ -18,7 +18,6 @@ from provisioner.planning.checkpoints import (
     draft_bytes,
     parts,
 )
-from provisioner.planning.stages import stage_layers
 
 VOCABULARY_STEP = 64
 """Rows to which the vocabulary is padded before it is cut (vLLM 0.32 layers/vocab_parallel_embedding.py)."""
@@ -115,7 +114,7 @@ def stages(geometry: Geometry, count: int) -> tuple[Stage, ...]:
     found: list[Stage] = []
     begin = 0
     dense = geometry.dense_layers if geometry.experts else geometry.layers
-    for place, layers in enumerate(stage_layers(geometry.layers, count)):
+    for place, layers in enumerate(Degrees(pipeline=count).stage_layers(geometry.layers)):
         plain = min(max(0, dense - begin), layers)
         found.append(
             Stage(

@@ -11,7 +11,6 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
 from provisioner.planning import kv
-from provisioner.planning.stages import stage_layers
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30
@@ -157,7 +156,7 @@ def test_older_releases_share_blocks_evenly_over_the_groups() -> None:
     [(27, 2, (14, 13)), (61, 4, (15, 15, 16, 15)), (64, 4, (16, 16, 16, 16)), (5, 3, (2, 2, 1)), (30, 4, (7, 8, 8, 7))],
 )
 def test_layers_are_dealt_out_as_vllm_deals_them(layers: int, stages: int, expected: tuple[int, ...]) -> None:
-    assert stage_layers(layers, stages) == expected
+    assert Degrees(pipeline=stages).stage_layers(layers) == expected
 
 
 def test_before_latent_attention_every_head_was_cached() -> None:
