@@ -35,11 +35,13 @@ UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 def parse_host(answers: Answers) -> Host:
     """A tool that fails costs its own part alone; that this is a Mac, the kernel has told."""
     uname, told = _uname(answers), _told(answers, MORE)
+    # Under Rosetta the kernel says x86_64 (Comfy-Org/comfy-cli#568).
+    arm = _told(answers, SYSCTL).get("hw.optional.arm64") == "1"
     return Host(
         hostname=uname.get("node") or "unknown",
         os=_version(answers),
         kernel=uname.get("release") or "unknown",
-        architecture=uname.get("machine") or "unknown",
+        architecture="arm64" if arm else uname.get("machine") or "unknown",
         product=told.get("hw.model"),
         virtualization="hypervisor" if told.get("kern.hv_vmm_present") == "1" else None,
         boot_id=told.get("kern.bootsessionuuid"),
@@ -78,7 +80,9 @@ def parse_cpu(answers: Answers) -> Cpu:
     told = pairs(printed(answers, SYSCTL), ":")
     threads = _count(told, "hw.logicalcpu")
     model = told.get("machdep.cpu.brand_string", "unknown")
-    hertz = told.get("hw.cpufrequency_max", "")
+    # A translated program (Rosetta) is told the instructions and the clock of a processor that is not there.
+    arm = told.get("hw.optional.arm64") == "1"
+    hertz = "" if arm else told.get("hw.cpufrequency_max", "")
     every = f"0-{threads - 1}" if threads > 1 else "0"
     return Cpu(
         model=model,
@@ -89,7 +93,7 @@ def parse_cpu(answers: Answers) -> Cpu:
         online=every,
         offline="",
         usable=every,
-        flags=tuple(sorted({*_arm_flags(told), *_intel_flags(told)})),
+        flags=tuple(sorted(set(_arm_flags(told) if arm else _intel_flags(told)))),
         core_types=_core_types(told, threads),
         max_mhz=int(hertz) // 1_000_000 if hertz.isdecimal() else None,
     )
@@ -171,7 +175,7 @@ def _swap(usage: str) -> int:
 
 HOST: Fact[Host] = Fact(
     name="host",
-    question=AskAll((AskTools((MORE, SW_VERS), FOLDERS), AskKernel(("uname",)))),
+    question=AskAll((AskTools((SYSCTL, MORE, SW_VERS), FOLDERS), AskKernel(("uname",)))),
     parse=parse_host,
     absent=Unknown("nothing tells what machine this is"),
 )

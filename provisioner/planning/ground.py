@@ -123,18 +123,18 @@ BESIDE_LIMITED = 2 * GIB
 
 def _limit(sharing: list[Accelerator], total: int) -> int | None:
     """What the cards may have of the memory that they share, by the system's own limit or its rule; None where there is none."""
-    rule = _maker(sharing[0]).host_share
+    rule = _maker(sharing[0].vendor).host_share
     if rule is None:
         return None
     return sum(rule(total) if isinstance(card.memory_bytes, Unknown) else card.memory_bytes for card in sharing)
 
 
-def _maker(card: Accelerator) -> Vendor:
+def _maker(vendor: str) -> Vendor:
     from provisioner.catalog import find  # Few machines have such a card.
 
-    found = find("provisioner.accelerators", "VENDOR", card.vendor)
+    found = find("provisioner.accelerators", "VENDOR", vendor)
     if not isinstance(found, Vendor):
-        raise TypeError(f"{card.vendor} is no maker")
+        raise TypeError(f"{vendor} is no maker")
     return found
 
 
@@ -144,7 +144,7 @@ def system_of(facts: HostFacts) -> str:
         return facts.host.system
     sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
                for card in found if card.shares_host_memory and card.vendor in EMBEDDED]  # fmt: skip
-    return _maker(sharing[0]).system if sharing else ""
+    return _maker(sharing[0].vendor).system if sharing else ""
 
 
 def parted(facts: HostFacts, servers: int) -> HostFacts:
@@ -275,6 +275,9 @@ def _silent(facts: HostFacts, host_only: str) -> Finding | None:
         if not isinstance(asked, Unknown) or (vendor == "nvidia" and not _nvidia_on_the_bus(facts)):
             continue
         title = MAKERS.get(vendor, vendor)
+        if system := _maker(vendor).system:
+            told = f"{SYSTEM_NAMES.get(system, system)} does not tell what GPU is there: {asked.reason}"
+            return Finding("accelerator-usable", "error", told, fix=f"see to it, {host_only}")
         message = f"a device of {title} is on the bus, but its driver does not answer: {asked.reason}"
         return Finding(
             "accelerator-usable", "error", message, fix=f"install or repair the driver of {title}, {host_only}"

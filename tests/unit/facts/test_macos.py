@@ -52,6 +52,7 @@ def test_processors(dump: str, model: str, counts: tuple[int, int, int], kinds: 
 
 def test_instructions_have_the_names_that_linux_gives_them() -> None:
     assert cpu(printed.M4_MAX).flags == ("asimd", "asimddp", "asimdhp", "bf16", "i8mm", "sme", "sme2")
+    assert cpu(printed.M1).flags == ("asimd", "asimddp", "asimdhp")
     assert cpu(printed.M3_ULTRA).flags == ("asimd", "asimddp", "asimdhp", "bf16", "i8mm")
     assert cpu(printed.INTEL_MAC).flags == ("avx", "avx2", "bmi2", "f16c", "fma", "sse4_2", "ssse3")
     assert cpu(printed.INTEL_MAC).max_mhz == 4000
@@ -180,6 +181,13 @@ def test_a_version_that_is_not_told_says_why() -> None:
         "24.3.0",
         None,
     )
+
+
+def test_a_translated_python_is_told_the_machine_and_not_its_own_kind() -> None:
+    told = {"uname": '{"machine": "x86_64"}', macos.SYSCTL: "hw.optional.arm64: 1\n"}
+    assert macos.parse_host(told).architecture == "arm64"
+    assert cpu(printed.M1 + printed.OF_ROSETTA) == cpu(printed.M1)
+    assert macos.parse_host({"uname": '{"machine": "x86_64"}'}).architecture == "x86_64"
 
 
 @pytest.mark.parametrize(

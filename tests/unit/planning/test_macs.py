@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioner.accelerators.apple import CHIP
 from provisioner.errors import Refused
 from provisioner.model.facts import HostFacts
 from provisioner.model.plan import Plan
@@ -120,3 +121,12 @@ def test_the_disk_is_counted() -> None:
         one.message for one in found if one.id == "disk_space"
     )
     assert not [one for one in found if one.id in ("clock", "open_files", "state_writable")]
+
+
+def test_a_chip_that_does_not_tell_is_not_the_same_as_none(tmp_path: Path) -> None:
+    """No bus and no driver is spoken of: a Mac shows neither."""
+    told = macs.tools(macos.M4_MAX, macs.vm_stat(64, 6)) | {CHIP: {"unknown": "did not answer within 10 s"}}
+    (tmp_path / "mac.json").write_text(json.dumps(macs.machine(told)), encoding="utf-8")
+    one = auto(gather(RecordedMachine(str(tmp_path / "mac.json")), VENDORS), profile="lite")
+    assert one.verdict == "refused"
+    assert "macOS does not tell what GPU is there: did not answer within 10 s" in one.binding
