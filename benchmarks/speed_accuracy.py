@@ -1,4 +1,4 @@
-"""How far predicted speeds are from published ones: `python benchmarks/speed_accuracy.py CASES.yaml [--json]`.
+"""How far predicted speeds are from published ones: `python benchmarks/speed_accuracy.py CASES.yaml [--half a] [--json]`.
 
 Takes cases that state `tok_s`. A case whose inputs cannot be known is left out with the reason; one that does not say what its
 requests were like is predicted for a chat and marked. Nothing fails here: the figures are for people and for tables.
@@ -12,23 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import ceil
-from pathlib import Path
-from typing import Any
 
-import yaml
-
+from benchmarks import held_speeds
+from benchmarks.published_cases import HALVES, Case, LeftOut, card_of, cases_of, model_of, work_of
 from provisioner.catalog import Catalog, load_catalog
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.load import Degrees
-from provisioner.planning import names
-from provisioner.planning.capacity import CHAT, Copies, Expected, Work, capacity, concurrent, stream_seconds, total_rate
+from provisioner.planning.capacity import Copies, Expected, Work, capacity, concurrent, stream_seconds, total_rate
 from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.planning.devices import named
 from provisioner.planning.kv import bytes_per_token
 from provisioner.planning.rates import Situation, Span, architecture_of, span_of
 from provisioner.planning.roofline import Rates, reads_of
 
-Case = Mapping[str, Any]
 GIB = 1 << 30
 POOL_MARGIN = 2 * GIB
 """What is left of an engine's share beside weights and cache, where only the number of requests depends on it."""
@@ -36,21 +31,8 @@ LARGE_CARD = 70 * GIB
 TAIL = 3
 """Answers in ShareGPT differ in length: when all requests come at once, the last are alone for about three mean answers."""
 COUNTED = r"c(\d+)(_out|_total|_per_req)?$"
-QUANTIZATIONS = {
-    "bf16": "bf16",
-    "fp16": "fp16",
-    "awq-int4": "awq",
-    "mxfp4": "mxfp4",
-    "fp8": None,
-    "fp8 (Marlin)": None,
-    "fp8_block128": "fp8_block128",
-    "awq": "awq",
-}
+SHARING = ("vllm", "sglang")
 LINKS = ("nvlink", "nvl", "xgmi", "infinity", "hccs")
-
-
-class LeftOut(Exception):
-    """Why a case is not predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +45,15 @@ class Row:
     high: float
     ratio: float
     assumed: str
+    kind: str
 
 
 def rows_of(case: Case, catalog: Catalog) -> Iterator[Row]:
     found = case["result"]["tok_s"]
-    work, assumed = _work(case)
+    work, assumed = work_of(case)
+    if held_speeds.takes(case):
+        yield _row(case, "c1", found["c1"], held_speeds.predicted(case, catalog), assumed)
+        return
     copies = _copies(case, catalog, work)
     for figure, published in found.items():
         if isinstance(published, list | str):
@@ -81,7 +67,8 @@ def rows_of(case: Case, catalog: Catalog) -> Iterator[Row]:
 
 
 def _row(case: Case, figure: str, published: float, found: Expected, assumed: str) -> Row:
-    return Row(case["id"], figure, published, found.usual, found.low, found.high, found.usual / published, assumed)
+    ratio, kind = found.usual / published, str(case.get("cls", ""))
+    return Row(case["id"], figure, published, found.usual, found.low, found.high, ratio, assumed, kind)
 
 
 def _first_token(copies: Copies, work: Work) -> Expected:
@@ -90,16 +77,6 @@ def _first_token(copies: Copies, work: Work) -> Expected:
     if found is None:
         raise LeftOut("the card's FLOPS are not known")
     return Expected(1000 * found.low, 1000 * found.usual, 1000 * found.high)
-
-
-def _work(case: Case) -> tuple[Work, str]:
-    told = " ".join(
-        str(part) for part in (case["result"].get("workload", ""), case.get("notes", ""), case.get("source", ""))
-    )
-    lengths = re.search(r"(\d+) in ?/ ?(?:<=)?(\d+) out", told)
-    if lengths:
-        return Work(int(lengths[1]), int(lengths[2])), ""
-    return CHAT, "" if "ShareGPT" in told else "length of requests"
 
 
 def _at_a_time(case: Case, most: int) -> float | None:
@@ -151,8 +128,8 @@ def _copies(case: Case, catalog: Catalog, work: Work) -> Copies:
     args = case.get("args") or {}
     if args.get("spec"):
         raise LeftOut("speculative decoding is not modelled")
-    entry, precision = _model(case, catalog)
-    card = _card(case, catalog)
+    entry, precision = model_of(case, catalog)
+    card = card_of(case, catalog)
     tensor, pipeline = args.get("tp", 1), args.get("pp", 1)
     checkpoint = checkpoint_of(entry, precision)
     if checkpoint is None:
@@ -174,31 +151,11 @@ def _copies(case: Case, catalog: Catalog, work: Work) -> Copies:
 
 def _engine(case: Case) -> tuple[str, str]:
     text = str(case["engine"])
-    if not text.startswith("vllm"):
+    engine = next((one for one in SHARING if text.startswith(one)), None)
+    if engine is None:
         raise LeftOut(f"{text.split(maxsplit=1)[0]} on cards and host: the host's memory channels are not stated")
     version = re.search(r"\d+(?:\.\d+)+|\b20\d\d\b", text)
-    return "vllm", version[0] if version else ""
-
-
-def _model(case: Case, catalog: Catalog) -> tuple[Any, str]:
-    found = names.lookup(catalog, str(case["model"]))
-    if found is None:
-        raise LeftOut(f"{case['model']} is in no catalog")
-    said = str(case.get("quant", ""))
-    precision = found.precision or (QUANTIZATIONS[said] if said in QUANTIZATIONS else names.precision_of(said))
-    precision = names.published(found.entry, precision or ("fp8" if said.startswith("fp8") else None)) or precision
-    if precision is None:
-        raise LeftOut(f"{said}: not one precision")
-    return found.entry, precision
-
-
-def _card(case: Case, catalog: Catalog) -> AcceleratorEntry:
-    text = str(case["gpu"]).split(" (")[0]
-    if text in catalog.accelerators:
-        return catalog.accelerator(text)
-    if re.search(r"\d GPUs|not stated|same", str(case["gpu"])) or not (found := named(catalog, text)):
-        raise LeftOut(f"{case['gpu']}: not one known card")
-    return catalog.accelerator(found[0])
+    return engine, version[0] if version else ""
 
 
 def _link(card: AcceleratorEntry, tensor: int, nodes: int) -> str:
@@ -219,12 +176,6 @@ def _sequences(args: Case, card: AcceleratorEntry) -> int:
         return int(args["max_num_seqs"])
     large = (card.memory_bytes or 0) >= LARGE_CARD and "a100" not in card.id
     return 1024 if large else 256
-
-
-def cases_of(path: str | Path) -> list[Case]:
-    with open(path, encoding="utf-8") as file:
-        document = yaml.safe_load(file)
-    return list(document["cases"] if isinstance(document, dict) else document)
 
 
 def measure(cases: list[Case], catalog: Catalog) -> tuple[list[Row], list[tuple[str, str]]]:
@@ -268,10 +219,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--half", choices=HALVES, default="", help="only the cases of this half, by their ids")
     asked = parser.parse_args()
-    rows, left_out = measure(cases_of(asked.cases), load_catalog())
+    rows, left_out = measure(cases_of(asked.cases, asked.half), load_catalog())
     told = [row for row in rows if not row.assumed]
-    found = {"summary": summary(rows), "of_these_with_known_requests": summary(told)}
+    kinds = {kind: summary([row for row in rows if row.kind == kind]) for kind in sorted({row.kind for row in rows})}
+    found = {"summary": summary(rows), "of_these_with_known_requests": summary(told), "by_kind": kinds}
     if asked.json:
         listed = [{"case": case, "reason": reason} for case, reason in left_out]
         print(json.dumps({**found, "rows": [asdict(row) for row in rows], "left_out": listed}))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.load import Load
 from provisioner.model.speed import SpeedRow
-from provisioner.planning.capacity import CHAT, USERS_PER_REQUEST, Copies, Estimate, Work, capacity
+from provisioner.planning.capacity import CHAT, USERS_PER_REQUEST, Copies, Estimate, Expected, Work, capacity
 from provisioner.planning.host_speed import HostSpeed
 from provisioner.planning.hybrid import Load as Whole
 from provisioner.planning.hybrid import Split, tokens_per_second
@@ -69,6 +69,25 @@ def expect_split(
     kv_bytes_per_token: int,
 ) -> Speed | str:
     """Of one request that has filled half its context, on these cards and the host; or why nothing can be said."""
+    ranged = split_range(rows, cards, engine, precision, whole, split, host, context, kv_bytes_per_token)
+    if isinstance(ranged, str):
+        return ranged
+    found, basis = ranged
+    return Speed(found.usual, f"estimate, {found.low:.2g} to {found.high:.2g}: {basis}")
+
+
+def split_range(
+    rows: Iterable[SpeedRow],
+    cards: tuple[AcceleratorEntry, ...],
+    engine: str,
+    precision: str,
+    whole: Whole,
+    split: Split,
+    host: HostSpeed,
+    context: int,
+    kv_bytes_per_token: int,
+) -> tuple[Expected, str] | str:
+    """The same as three figures, and what they rest on."""
     if not whole.reads.common_bytes:
         return SHAPELESS
     known, spans = tuple(rows), []
@@ -84,5 +103,4 @@ def expect_split(
         spans.append(span)
     found = tokens_per_second(whole, split, tuple(spans), host, context / 2, kv_bytes_per_token)
     places = dict.fromkeys(span.basis for span in spans)
-    basis = "; ".join((*places, *((f"host: {host.basis}",) if split.host_layers else ())))
-    return Speed(found.usual, f"estimate, {found.low:.2g} to {found.high:.2g}: {basis}")
+    return found, "; ".join((*places, *((f"host: {host.basis}",) if split.host_layers else ())))

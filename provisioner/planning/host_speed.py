@@ -27,14 +27,15 @@ class HostSpeed:
 
 
 def host_speed(facts: HostFacts, threads: int, values: Values) -> HostSpeed:
-    """Never above what so many threads work through."""
-    most = threads * speed.CORE_BANDWIDTH
+    """Never above what so many threads work through; the slow figure takes them for the weaker kind."""
+    each = speed.core_bandwidth(facts)
+    most = threads * each
     hop = Expected(*values["hop_seconds"])
     rates, basis = _reached(facts, threads, values)
     if rates[1] > most:
-        basis = f"{threads} threads at {speed.CORE_BANDWIDTH / 1e9:.0f} GB/s"
-    slow, usual, fast = (min(rate, most) for rate in rates)
-    return HostSpeed(slow, usual, fast, hop, basis)
+        basis = f"{threads} threads at {each / 1e9:.0f} GB/s"
+    slow, usual, fast = rates
+    return HostSpeed(min(slow, threads * speed.CORE_BANDWIDTH), min(usual, most), min(fast, most), hop, basis)
 
 
 def _reached(facts: HostFacts, threads: int, values: Values) -> tuple[tuple[float, ...], str]:

@@ -15,6 +15,7 @@ from provisioner.planning.capacity import Expected
 from provisioner.planning.host_speed import HostSpeed
 from provisioner.planning.rates import Span
 from provisioner.planning.roofline import Rates, Reads, reads_of
+from provisioner.planning.speed import TOKEN_SECONDS
 
 LAYERS, EXPERTS = "layers", "experts"
 
@@ -76,9 +77,12 @@ def tokens_per_second(
     found = []
     for rates_of, host_rate, hop in levels:
         seconds = sum(count / rates_of(span).bytes_per_second for count, span in zip(read.cards, spans, strict=True))
-        seconds += read.host / host_rate + _hops(split) * hop
+        seconds += read.host / host_rate
         if spans:
+            seconds += _hops(split) * hop
             seconds += load.reads.layers * rates_of(spans[0]).layer_seconds + rates_of(spans[0]).step_seconds
+        else:
+            seconds += TOKEN_SECONDS
         found.append(1 / seconds)
     return Expected(*found)
 

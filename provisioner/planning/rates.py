@@ -104,6 +104,8 @@ RATE_NAMES = (
     "step_seconds", "token_seconds", "request_seconds", "arrival_seconds",
 )  # fmt: skip
 
+ONE_ROW = (1.0, 1.0, 1.0)
+
 
 def _rates(
     values: dict[str, tuple[float, float, float]], entry: AcceleratorEntry, situation: Situation, level: str
@@ -121,6 +123,7 @@ def _rates(
         token_seconds=picked["token_seconds"],
         request_seconds=picked["request_seconds"],
         arrival_seconds=picked["arrival_seconds"],
+        decode_rows=pick("decode_rows", values.get("decode_rows", ONE_ROW), level),
     )
 
 

@@ -72,6 +72,8 @@ class Rates:
     """The same for each request: its HTTP, its template, its tokens."""
     arrival_seconds: float
     """What a request waits in all beside its computing, until its first token is there: time, but nobody's work."""
+    decode_rows: float = 1.0
+    """Tokens that a step takes the computing of at least: matrix kernels work on tiles of so many rows, however few are used."""
 
 
 def reads_of(geometry: Geometry, weights_bytes: int, precision: str) -> Reads:
@@ -96,7 +98,8 @@ def _split_bytes(geometry: Geometry, weights_bytes: int, precision: str, lookup:
     """Bytes that every token reads, and those of all experts.
 
     Of the input embeddings (`lookup` parameters) a token reads one row, and a drafter in the same files is not loaded.
-    Where the precision does not say what is kept in how many bits, as in GGUF, bytes are spread like parameters.
+    Where the precision does not say what is kept in how many bits, as in GGUF, or the files are smaller than it says (gpt-oss as
+    GGUF has 8 bits where its checkpoint has 16), bytes are spread like parameters.
     """
     known = parts(geometry)
     scheme = SCHEMES.get(precision)
@@ -109,7 +112,8 @@ def _split_bytes(geometry: Geometry, weights_bytes: int, precision: str, lookup:
     experts = min(weights_bytes, int(known.experts * scheme.experts / 8))
     matrices = known.attention * scheme.attention + known.dense * scheme.dense
     common = int(matrices / 8) + 2 * (known.rest + known.tables - lookup)
-    return min(common, weights_bytes - experts), experts
+    without = (known.total - known.experts - lookup) / max(1, known.total - known.experts)
+    return min(common, int((weights_bytes - experts) * without)), experts
 
 
 def _pair_flops(geometry: Geometry) -> int:
@@ -126,7 +130,7 @@ def decode_seconds(
     """
     experts = reads.touched_expert_bytes(batch * data) / (ranks * data)
     read = reads.common_bytes / ranks + experts + batch * context * kv_bytes_per_token
-    computed = FLOPS_PER_PARAMETER * reads.active_parameters * batch / ranks
+    computed = FLOPS_PER_PARAMETER * reads.active_parameters * max(batch, rates.decode_rows) / ranks
     device = max(read / rates.bytes_per_second, computed / rates.decode_flops)
     return device + reduction_seconds(reads, rates, batch, ranks) + _fixed(reads, rates) + batch * rates.token_seconds
 

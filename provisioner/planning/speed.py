@@ -1,16 +1,10 @@
 """How fast one answer comes: every token reads the active weights once, so memory bandwidth is the limit."""
 
-from provisioner.catalog import Catalog
-from provisioner.model.facts import Accelerator, HostFacts, Unknown
+from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.record import dataclass
-from provisioner.planning.devices import entry_of
-
-DEVICE_SHARE = 0.7
-"""Share of a card's bandwidth that one stream reaches: 0.74 and 0.76 in two logged runs (RTX 5090 with 4B bf16 at 165
-tokens/s, RTX 4080 with 7B AWQ at 95.7 tokens/s)."""
 
 HOST_SHARE = 0.6
-"""The same for a host's memory channels, an assumption on the safe side."""
+"""Share of a host's memory channels that one stream reaches, an assumption on the safe side."""
 
 SOCKET_BANDWIDTH = 20_000_000_000
 """Bytes per second of one socket whose memory channels cannot be read: about half of two channels of DDR4-2400
@@ -22,8 +16,14 @@ LARGE_SOCKET_BANDWIDTH = 40_000_000_000
 and far below the six to twelve channels of a server's socket."""
 
 CORE_BANDWIDTH = 6_000_000_000
-"""Bytes of weights that one core works through in a second: 9 GB/s of Q4_K were measured on one core with AVX-512 (AMD
-EPYC, Zen 4), and cores with AVX2 alone do about two thirds of that."""
+"""Bytes of weights that one core works through in a second: 9 GB/s of Q4_K were measured on one virtual core with AVX-512
+(AMD EPYC, Zen 4), and cores with AVX2 alone do about two thirds of that."""
+
+WIDE_CORE_BANDWIDTH = 16_000_000_000
+"""The same for a core with AVX-512 that is no virtual machine's: R1 in 8 bits at 7.17 tokens/s on the sixteen of an EPYC 9135
+(xlab.tencent.com, 2025-03-16), Llama 4 Maverick in 4 bits at 21.3 on those of an EPYC 9175F (loftllc.dev)."""
+
+WIDE_VECTORS = "avx512f"
 
 TOKEN_SECONDS = 0.0002
 """Sampling and the steps between: the demo's model, all in the cache of a core, makes 6,500 tokens/s."""
@@ -35,18 +35,18 @@ class Speed:
     basis: str
 
 
-def device_bandwidth(catalog: Catalog, accelerator: Accelerator) -> tuple[float, str] | None:
-    entry = entry_of(catalog, accelerator)
-    if entry is None or entry.bandwidth_bytes_per_second is None:
-        return None
-    rate = entry.bandwidth_bytes_per_second
-    return rate * DEVICE_SHARE, f"{DEVICE_SHARE:.0%} of the {rate / 1e9:.0f} GB/s of {entry.name}"
-
-
 def host_bandwidth(facts: HostFacts, threads: int) -> tuple[float, str]:
     rate, basis = _sockets(facts)
-    cores = threads * CORE_BANDWIDTH
-    return (rate, basis) if rate <= cores else (cores, f"{threads} threads at {CORE_BANDWIDTH / 1e9:.0f} GB/s")
+    each = core_bandwidth(facts)
+    cores = threads * each
+    return (rate, basis) if rate <= cores else (cores, f"{threads} threads at {each / 1e9:.0f} GB/s")
+
+
+def core_bandwidth(facts: HostFacts) -> int:
+    """A virtual core is often half of one, and what is not told is taken for the weaker kind."""
+    if isinstance(facts.cpu, Unknown) or isinstance(facts.host, Unknown) or facts.host.virtualization:
+        return CORE_BANDWIDTH
+    return WIDE_CORE_BANDWIDTH if WIDE_VECTORS in facts.cpu.flags else CORE_BANDWIDTH
 
 
 def _sockets(facts: HostFacts) -> tuple[float, str]:

@@ -7,7 +7,7 @@ from provisioner.planning.budget import Fit
 from provisioner.planning.cores import thread_count
 from provisioner.planning.devices import entry_of
 from provisioner.planning.expected import expect_split
-from provisioner.planning.host_speed import host_speed
+from provisioner.planning.host_speed import HostSpeed, host_speed
 from provisioner.planning.hybrid import EXPERTS, LAYERS, Load, Split
 from provisioner.planning.rates import Situation, architecture_of, values_of
 from provisioner.planning.stock import Subject
@@ -16,25 +16,30 @@ from provisioner.planning.stock import Subject
 def speed_of(
     scene: Scene, engine: Engine, subject: Subject, need: sizing.Need, load: Load, fitting: Fit, context: int
 ) -> speed.Speed | None:
-    """On cards by the engine's own shares of their limits; on processors alone by the bandwidth of their memory."""
+    """By the engine's own shares of what its cards and the host's memory could do."""
     used = [card for (card, _), layers in zip(scene.ground.devices, fitting.split, strict=False) if layers]
     threads, _ = thread_count(scene.facts, scene.wish.threads)
-    if not used:
-        active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-        rate, basis = speed.host_bandwidth(scene.facts, threads)
-        return speed.Speed(speed.tokens_per_second(active + need.kv_bytes_per_token * context / 2, rate), basis)
     entries = tuple(entry for card in used if (entry := entry_of(scene.catalog, card)))
     if len(entries) < len(used):
         return None
     rows = scene.catalog.speed_rows()
-    situation = Situation(engine.name, "", load.reads.shape, subject.precision, architecture_of(entries[0]))
-    values, _ = values_of(rows, situation)
+    kind = architecture_of(entries[0]) if entries else ""
+    values, _ = values_of(rows, Situation(engine.name, "", load.reads.shape, subject.precision, kind))
     host = host_speed(scene.facts, threads, values)
     split = split_of(fitting, load)
     found = expect_split(
         rows, entries, engine.name, subject.precision, load, split, host, context, need.kv_bytes_per_token
     )
-    return None if isinstance(found, str) else found
+    if isinstance(found, str):
+        return None if entries else _shapeless(subject, need, host, context)
+    return found
+
+
+def _shapeless(subject: Subject, need: sizing.Need, host: HostSpeed, context: int) -> speed.Speed:
+    """On processors by size alone, of a file that does not tell its model's shape."""
+    active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
+    rate = speed.tokens_per_second(active + need.kv_bytes_per_token * context / 2, host.usual)
+    return speed.Speed(rate, host.basis)
 
 
 def split_of(fitting: Fit, load: Load) -> Split:
