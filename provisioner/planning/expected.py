@@ -16,6 +16,10 @@ from provisioner.planning.speed import Speed
 SHAPELESS = "the model's shape is not known, so neither is what a token reads"
 
 
+WHOLE = 10
+"""Tokens a second from which on nobody wants to know a tenth."""
+
+
 def expect(
     rows: Iterable[SpeedRow],
     card: AcceleratorEntry,
@@ -73,7 +77,11 @@ def expect_split(
     if isinstance(ranged, str):
         return ranged
     found, basis = ranged
-    return Speed(found.usual, f"estimate, {found.low:.2g} to {found.high:.2g}: {basis}")
+    return Speed(found.usual, f"estimate, {_figure(found.low)} to {_figure(found.high)}: {basis}")
+
+
+def _figure(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= WHOLE else f"{rate:.2g}"
 
 
 def split_range(
@@ -103,4 +111,6 @@ def split_range(
         spans.append(span)
     found = tokens_per_second(whole, split, tuple(spans), host, context / 2, kv_bytes_per_token)
     places = dict.fromkeys(span.basis for span in spans)
+    if not places:
+        return found, host.basis
     return found, "; ".join((*places, *((f"host: {host.basis}",) if split.host_layers else ())))

@@ -59,6 +59,23 @@ def test_a_step_takes_what_the_slower_of_memory_and_arithmetic_takes() -> None:
     assert decode_seconds(known, bound_by_arithmetic, 0, 64, 0) == 2 * known.active_parameters * 64 / 1e12
 
 
+def test_a_step_computes_at_least_one_tile_of_rows() -> None:
+    known = reads_of(CATALOG.model("qwen3-8b").architecture, 16_400_000_000, "bf16")
+    tiled = replace(IDEAL, decode_flops=1e13, decode_rows=48.0)
+    times = [decode_seconds(known, tiled, 0, batch, 0) for batch in (1, 48, 96)]
+    assert times[0] == times[1] == known.active_parameters * 2 * 48 / 1e13
+    assert times[2] == 2 * times[1]
+
+
+def test_what_is_no_expert_is_in_fewer_bits_where_the_files_are_smaller_than_their_precision_says() -> None:
+    """gpt-oss-20b: 13.8 GB as a checkpoint with 16 bits beside the experts, 12.1 GB as GGUF with 8 (ggml-org/gpt-oss-20b-GGUF)."""
+    shape = CATALOG.model("gpt-oss-20b").architecture
+    checkpoint, gguf = (reads_of(shape, size, "mxfp4") for size in (13_760_000_000, 12_110_000_000))
+    assert checkpoint.expert_bytes == gguf.expert_bytes
+    assert 2.3e9 < checkpoint.common_bytes < 2.5e9
+    assert 1.2e9 < gguf.common_bytes < 1.4e9
+
+
 def test_a_prompt_alone_is_never_faster_than_the_weights_are_read() -> None:
     known = reads("qwen3-8b")
     assert first_token_seconds(known, IDEAL, 1) == known.common_bytes / 1e12

@@ -30,8 +30,17 @@ def span(card: str, engine: str = "llamacpp", precision: str = "q4_k_m") -> Span
     return found
 
 
-def host(text: str, channels: int | None, mega_transfers: int = 4800, engine: str = "llamacpp") -> HostSpeed:
+def host(
+    text: str,
+    channels: int | None,
+    mega_transfers: int = 4800,
+    engine: str = "llamacpp",
+    flags: tuple[str, ...] = (),
+    virtualization: str | None = None,
+) -> HostSpeed:
     facts = machine(text)
+    facts = replace(facts, cpu=altered(facts.cpu, {"flags": flags}))
+    facts = replace(facts, host=altered(facts.host, {"virtualization": virtualization}))
     known = Unknown("not read") if channels is None else channels
     facts = replace(facts, memory=altered(facts.memory, {"channels": known, "mega_transfers": mega_transfers}))
     values, _ = values_of(ROWS, Situation(engine, "", "mixture", "q4_k_m", ""))
@@ -100,9 +109,20 @@ def test_llama_cpp_on_a_server_alone_is_met_within_its_range() -> None:
     """R1 in 8 bits on an EPYC 9135 with 12 channels at 5600 MT/s: 7.17 tokens/s (xlab.tencent.com, 2025-03-16)."""
     needed = load("deepseek-r1", 713_000_000_000, "q8_0")
     split = Split(LAYERS, (), (), needed.reads.layers + 1)
-    rate = tokens_per_second(needed, split, (), host("1 socket, 48 cores, 768 GiB", 12, 5600), 1000, 70_000)
+    epyc = host("1 socket, 16 cores, 768 GiB", 12, 5600, flags=("avx512f",))
+    rate = tokens_per_second(needed, split, (), epyc, 1000, 70_000)
     assert rate.low < 7.17 < rate.high
     assert 0.8 < rate.usual / 7.17 < 1.25
+
+
+@pytest.mark.parametrize(("flags", "virtualization"), [(("avx2",), None), ((), None), (("avx512f",), "kvm")])
+def test_cores_that_are_no_wide_ones_of_their_own_work_through_less(
+    flags: tuple[str, ...], virtualization: str | None
+) -> None:
+    wide = host("1 socket, 16 cores, 768 GiB", 12, 5600, flags=("avx512f",))
+    found = host("1 socket, 16 cores, 768 GiB", 12, 5600, flags=flags, virtualization=virtualization)
+    assert (found.usual, found.basis) == (96e9, "16 threads at 6 GB/s")
+    assert (wide.usual, wide.slow) == (256e9, 96e9)
 
 
 @pytest.mark.parametrize(
