@@ -7,6 +7,9 @@ from provisioner.planning.capacity import Expected
 
 Values = dict[str, tuple[float, float, float]]
 
+HOST_VALUES = {"host_share", "socket_gain", "hop_seconds"}
+"""What the rows of an engine tell that reads a host's memory."""
+
 GUESS = (0.5, 1.0, 3.0)
 """Of the careful guess: unknown channels may be half as fast, and are more often much faster."""
 

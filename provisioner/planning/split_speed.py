@@ -7,7 +7,7 @@ from provisioner.planning.budget import Fit
 from provisioner.planning.cores import thread_count
 from provisioner.planning.devices import entry_of
 from provisioner.planning.expected import expect_split
-from provisioner.planning.host_speed import HostSpeed, host_speed
+from provisioner.planning.host_speed import HOST_VALUES, host_speed
 from provisioner.planning.hybrid import EXPERTS, LAYERS, Load, Split
 from provisioner.planning.rates import Situation, architecture_of, values_of
 from provisioner.planning.stock import Subject
@@ -25,21 +25,23 @@ def speed_of(
     rows = scene.catalog.speed_rows()
     kind = architecture_of(entries[0]) if entries else ""
     values, _ = values_of(rows, Situation(engine.name, "", load.reads.shape, subject.precision, kind))
-    host = host_speed(scene.facts, threads, values)
-    split = split_of(fitting, load)
-    found = expect_split(
-        rows, entries, engine.name, subject.precision, load, split, host, context, need.kv_bytes_per_token
-    )
+    found: speed.Speed | str = "nothing is known of how this engine reads a host's memory"
+    if values.keys() >= HOST_VALUES:
+        host = host_speed(scene.facts, threads, values)
+        split = split_of(fitting, load)
+        found = expect_split(
+            rows, entries, engine.name, subject.precision, load, split, host, context, need.kv_bytes_per_token
+        )
     if isinstance(found, str):
-        return None if entries else _shapeless(subject, need, host, context)
+        return None if entries else _by_size(scene, subject, need, threads, context)
     return found
 
 
-def _shapeless(subject: Subject, need: sizing.Need, host: HostSpeed, context: int) -> speed.Speed:
-    """On processors by size alone, of a file that does not tell its model's shape."""
+def _by_size(scene: Scene, subject: Subject, need: sizing.Need, threads: int, context: int) -> speed.Speed:
+    """On processors, of a file that does not tell its model's shape, or under an engine that no row is about."""
     active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-    rate = speed.tokens_per_second(active + need.kv_bytes_per_token * context / 2, host.usual)
-    return speed.Speed(rate, host.basis)
+    rate, basis = speed.host_bandwidth(scene.facts, threads)
+    return speed.Speed(speed.tokens_per_second(active + need.kv_bytes_per_token * context / 2, rate), basis)
 
 
 def split_of(fitting: Fit, load: Load) -> Split:
