@@ -7,6 +7,9 @@ from provisioner.model.record import dataclass, field
 MOST_MODELS = 6
 """On one machine: so many on eight devices are packed in seconds, with nothing better left untried."""
 
+USERS_PER_REQUEST = 10
+"""People who work with a chat for each request that is in flight: nine of ten read, think or type (a setting)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from math import isinf
 
 from provisioner.model.record import dataclass
+from provisioner.model.spec import USERS_PER_REQUEST
 from provisioner.planning.rates import Span
 from provisioner.planning.roofline import Rates, Reads, decode_seconds, first_token_seconds, prompt_seconds
-
-USERS_PER_REQUEST = 10
-"""People who work with a chat for each request that is in flight: nine of ten read, think or type (a setting)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.load import Load
+from provisioner.model.spec import USERS_PER_REQUEST
 from provisioner.model.speed import SpeedRow
-from provisioner.planning.capacity import CHAT, USERS_PER_REQUEST, Copies, Estimate, Expected, Work, capacity
+from provisioner.planning.capacity import CHAT, Copies, Estimate, Expected, Work, capacity
 from provisioner.planning.host_speed import HostSpeed
 from provisioner.planning.hybrid import Load as Whole
 from provisioner.planning.hybrid import Split, tokens_per_second

@@ -8,10 +8,9 @@ from provisioner.catalog import find, nearest, plugin_names, unknown
 from provisioner.errors import BadInput
 from provisioner.model.plugins import Companion, Engine
 from provisioner.model.record import dataclass, field
-from provisioner.model.spec import Spec
+from provisioner.model.spec import USERS_PER_REQUEST, Spec
 from provisioner.planning.addresses import PORT, listening, parsed, port_of, published_at
 from provisioner.planning.amounts import whole_number
-from provisioner.planning.capacity import USERS_PER_REQUEST
 
 PLACEMENTS = ("device", "split", "host")
 PROCESS = "process"
