@@ -20,6 +20,9 @@ BYTES_PER_TRANSFER = 8
 """A memory channel is 64 bits wide."""
 
 
+NOTHING = Expected(0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class HostSpeed:
     """Bytes per second that the engine reaches on the host."""
@@ -30,19 +33,22 @@ class HostSpeed:
     hop_seconds: Expected
     """Handing one layer's work to the host and its result back."""
     basis: str
+    layer_seconds: Expected = NOTHING
+    """What the threads wait for each other in one layer that is all on the host: the more of them, the longer."""
 
 
 def host_speed(facts: HostFacts, threads: int, values: Values) -> HostSpeed:
     """Never above what so many threads work through; the slow figure takes them for the weaker kind."""
     each = speed.core_bandwidth(facts)
     most = threads * each
-    hop = Expected(*values["hop_seconds"])
     rates, basis = _reached(facts, threads, values)
     if rates[1] > most:
         basis = f"{threads} threads at {each / 1e9:.0f} GB/s"
     slow, usual, fast = rates
     least = threads * speed.CORE_BANDWIDTH
-    return HostSpeed(min(slow, least), min(usual, most), min(fast, most * FAST_CORES), hop, basis)
+    waits = Expected(*(threads * one for one in values.get("barrier_seconds", (0.0, 0.0, 0.0))))
+    hop = Expected(*values["hop_seconds"])
+    return HostSpeed(min(slow, least), min(usual, most), min(fast, most * FAST_CORES), hop, basis, waits)
 
 
 def _reached(facts: HostFacts, threads: int, values: Values) -> tuple[tuple[float, ...], str]:

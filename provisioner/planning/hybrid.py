@@ -68,16 +68,17 @@ def tokens_per_second(
     load: Load, split: Split, spans: tuple[Span, ...], host: HostSpeed, context: float, kv_bytes_per_token: int
 ) -> Expected:
     """For one request; `kv_bytes_per_token` is over all layers. Cards and host work one after the other."""
-    levels: tuple[tuple[Callable[[Span], Rates], float, float], ...] = (
-        (lambda span: span.slow, host.slow, host.hop_seconds.high),
-        (lambda span: span.usual, host.usual, host.hop_seconds.usual),
-        (lambda span: span.fast, host.fast, host.hop_seconds.low),
+    waits = host.layer_seconds
+    levels: tuple[tuple[Callable[[Span], Rates], float, float, float], ...] = (
+        (lambda span: span.slow, host.slow, host.hop_seconds.high, waits.high),
+        (lambda span: span.usual, host.usual, host.hop_seconds.usual, waits.usual),
+        (lambda span: span.fast, host.fast, host.hop_seconds.low, waits.low),
     )
     read = _token_bytes(load, split, context * kv_bytes_per_token)
     found = []
-    for rates_of, host_rate, hop in levels:
+    for rates_of, host_rate, hop, wait in levels:
         seconds = sum(count / rates_of(span).bytes_per_second for count, span in zip(read.cards, spans, strict=True))
-        seconds += read.host / host_rate
+        seconds += read.host / host_rate + (split.host_layers * wait if split.by == LAYERS else 0.0)
         if spans:
             seconds += _hops(split) * hop
             seconds += load.reads.layers * rates_of(spans[0]).layer_seconds + rates_of(spans[0]).step_seconds

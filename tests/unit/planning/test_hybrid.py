@@ -115,6 +115,16 @@ def test_llama_cpp_on_a_server_alone_is_met_within_its_range() -> None:
     assert 0.8 < rate.usual / 7.17 < 1.25
 
 
+def test_a_small_model_gains_nothing_from_twice_as_many_cores_on_the_same_memory() -> None:
+    """Threads wait for each other in each layer: 0.26 ms for 64 of them, as 14B in 4 and in 8 bits tell together (ahelpme.com/?p=6685)."""
+    small = load("llama-3.2-3b-instruct", 2_020_000_000, "q4_k_m")
+    split = Split(LAYERS, (), (), small.reads.layers + 1)
+    few, many = (host(f"1 socket, {cores} cores, 512 GiB", 8, 5200) for cores in (96, 192))
+    assert few.layer_seconds.usual == pytest.approx(96 * 4e-6)
+    slower, faster = (tokens_per_second(small, split, (), one, 200, 100_000).usual for one in (many, few))
+    assert slower < 0.8 * faster
+
+
 @pytest.mark.parametrize(("flags", "virtualization"), [(("avx2",), None), ((), None), (("avx512f",), "kvm")])
 def test_cores_that_are_no_wide_ones_of_their_own_work_through_less(
     flags: tuple[str, ...], virtualization: str | None
