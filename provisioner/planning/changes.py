@@ -272,8 +272,8 @@ def _smaller_profile(scene: Scene, profile: Profile) -> Iterator[Offer]:
     names = scene.catalog.profile(AUTO).tiers
     if profile.name in names and scene.wish.profile != AUTO:
         names = names[names.index(profile.name) + 1 :]
-    tried = (choose(_wishing(scene, profile=name)) for name in (*names, TOY) if name in scene.catalog.profiles)
-    found = first_fast(_as_profile(choice.attempt) for choice in tried if choice.fits)
+    wished = (_wishing(scene, profile=name) for name in (*names, TOY) if name in scene.catalog.profiles)
+    found = first_fast(_as_profile(choose(one).attempt) for one in wished if fits(one))
     if found is not None:
         yield found
 

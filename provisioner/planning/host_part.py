@@ -18,6 +18,11 @@ def copies_beside(room: Room | Unknown, ranks: int) -> int:
     return 0 if isinstance(room, Unknown) else room.budget_bytes // _needed(1, ranks)
 
 
+def least_short(room: Room | Unknown, copies: int, ranks: int) -> int:
+    """Bytes that the host is short of at least beside so many ranks, whatever lies on devices; 0 where it may have room."""
+    return 0 if isinstance(room, Unknown) else max(0, _needed(copies, ranks) - room.budget_bytes)
+
+
 def with_host(fitting: Fit, room: Room | Unknown, copies: int, weights: int = 0) -> Fit:
     """What was laid on the devices of one node, and its host beside them; devices that are short come before it.
 

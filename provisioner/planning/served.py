@@ -1,6 +1,6 @@
 """A rung on an engine that claims a share of each device and fills it with cache: vLLM's kind, and SGLang's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import tee
 from typing import cast
 
@@ -18,7 +18,7 @@ from provisioner.planning.devices import card_of, link_of
 from provisioner.planning.estimate import of_served, speed_of
 from provisioner.planning.flags import Dials, dials_of, not_as_asked, options_of
 from provisioner.planning.given import offloaded
-from provisioner.planning.host_part import copies_beside, with_host
+from provisioner.planning.host_part import copies_beside, least_short, with_host
 from provisioner.planning.layouts import Layout, Site, apart, layouts
 from provisioner.planning.layouts import key as site_key
 from provisioner.planning.methods import contradicted
@@ -44,27 +44,41 @@ def try_served(scene: Scene, profile: Profile, rung: Rung, engine: Engine) -> At
         longest = rung.context if scene.wish.context else min(rung.context, subject.context or rung.context)
         rung = replace(rung, precision=subject.precision, context=longest)
     problem = contradicted(scene, profile, engine, subject) or stock.beyond_training(rung, subject)
+    problem = problem or (_at_a_glance(scene, subject, cards) if scene.terse else "")
     if problem:
         return replace(empty, subject=subject, problem=problem)
-    held = subject.weights_bytes - offloaded(scene.wish.options) * len(cards) * scene.facts.nodes
-    if scene.terse and held > BEYOND * _all_memory(cards, scene.facts.nodes):
-        return replace(empty, subject=subject, problem="the weights alone are more than all devices hold")
     asked = Asked(scene, profile, rung, engine, subject, slots)
-    nearest = None
     site = Site(cards, scene.facts.nodes, link_of(scene.catalog, scene.facts))
-    for attempt in _attempts(asked, site):
+    found = _first_or_nearest(asked, site)
+    if found is None:
+        why = "no layout has room for it" if scene.terse else _refused(asked, site)
+        return replace(empty, subject=subject, problem=why)
+    return found if found.problem else replace(found, speed=speed_of(of_served(scene, found)))
+
+
+def _at_a_glance(scene: Scene, subject: Subject, cards: tuple[Accelerator, ...]) -> str:
+    """What no layout changes, for whoever asks only whether there is one that fits."""
+    nodes, sizes = scene.facts.nodes, [card.memory_bytes for card in cards]
+    held = subject.weights_bytes - offloaded(scene.wish.options) * len(cards) * nodes
+    if held > BEYOND * nodes * sum(size for size in sizes if not isinstance(size, Unknown)):
+        return "the weights alone are more than all devices hold"
+    return "the host has no room beside one device" if least_short(scene.ground.host, 1, 1) else ""
+
+
+def _first_or_nearest(asked: Asked, site: Site) -> Attempt | None:
+    nearest: Attempt | None = None
+
+    def beyond(copies: int, ranks: int) -> bool:
+        """Whether a host beside so many is short of more than in the nearest try: nothing there need be laid out to know it."""
+        least = least_short(asked.scene.ground.host, copies, ranks)
+        return least > 0 and (asked.scene.terse or (nearest is not None and short(nearest) <= (False, least)))
+
+    for attempt in attempts(asked, site, beyond):
         if not attempt.problem:
-            return replace(attempt, speed=speed_of(of_served(scene, attempt)))
+            return attempt
         if nearest is None or short(attempt) < short(nearest):
             nearest = attempt
-    if nearest is not None:
-        return nearest
-    why = "no layout has room for it" if scene.terse else _refused(asked, site)
-    return replace(empty, subject=subject, problem=why)
-
-
-def _all_memory(cards: tuple[Accelerator, ...], nodes: int) -> int:
-    return nodes * sum(card.memory_bytes for card in cards if not isinstance(card.memory_bytes, Unknown))
+    return nearest
 
 
 def subject_of(
@@ -109,14 +123,19 @@ def _no_card(scene: Scene, engine: Engine) -> str:
     return scene.ground.why_no_device or "no accelerator was found"
 
 
-def _attempts(asked: Asked, site: Site) -> Iterator[Attempt]:
-    """Every layout, with the engine's own number of requests at a time and with fewer."""
+def attempts(asked: Asked, site: Site, beyond: Callable[[int, int], bool]) -> Iterator[Attempt]:
+    """Every layout that may be nearer than those before, with the engine's own number of requests at a time and with fewer."""
     hopeless: list[tuple[int, Layout, Dials]] = []
     for layout, dials in _layouts(asked, site):
+        # Copies of one rank come first, and on a single node none comes after those of more.
+        if beyond(1, 1 if site.nodes > 1 else min(2, layout.degrees.ranks)):
+            return
         card = card_of(asked.scene.catalog, layout.card)
-        beyond = over(asked, layout.degrees, card, dials)
-        if beyond > 0:
-            hopeless.append((beyond, layout, dials))
+        heavier = over(asked, layout.degrees, card, dials)
+        if heavier > 0:
+            hopeless.append((heavier, layout, dials))
+        elif beyond(len(layout.copies), len(layout.devices)):
+            continue
         elif not asked.scene.terse or has_room(asked, layout, card, dials):
             yield _tuned(asked, layout, card, dials)
     if hopeless and not asked.scene.terse:
@@ -162,7 +181,10 @@ def _laid_out(asked: Asked, site: Site, card: Card, dials: Dials) -> Iterator[La
             refuses,
             copies=alone,
             a_node=lambda degrees: copies_beside(room, degrees.ranks),
-            hopeless=lambda degrees: terse and over(asked, degrees, card, dials) > 0,
+            hopeless=lambda degrees: (
+                terse
+                and (least_short(room, 1, degrees.ranks // degrees.nodes) > 0 or over(asked, degrees, card, dials) > 0)
+            ),
         )
     known[key], mine = tee(cast("Iterator[Layout]", known[key]))
     return mine

@@ -1,13 +1,21 @@
-"""`auto` passes tiers over by their weights alone where it can: what it says of them is what a whole try of each would say."""
+"""What is passed over by a bound alone, tiers by their weights and layouts by their host: the answer is that of a whole try of each."""
 
 import pytest
 
-from provisioner.model.spec import Spec
+from provisioner.engines import vllm
+from provisioner.engines._vllm_memory import usage
+from provisioner.model.load import Load, Usage
+from provisioner.model.record import replace
+from provisioner.model.spec import Profile, Rung, Spec
 from provisioner.model.weights import Shelf
 from provisioner.planning.attempt import Choice, Scene
 from provisioner.planning.choose import choose
+from provisioner.planning.devices import link_of
 from provisioner.planning.ground import survey
+from provisioner.planning.layouts import Site
+from provisioner.planning.served import attempts, short, try_served
 from provisioner.planning.settings import wish_of
+from provisioner.planning.tried import Asked
 from tests.unit.planning.samples import CATALOG, machine
 
 MACHINES = (
@@ -45,3 +53,50 @@ def test_the_tier_that_is_taken_tells_all_steps_that_were_passed_over(hardware: 
     alone = chosen(auto.attempt.profile.name, hardware)
     assert auto.rungs == alone.rungs
     assert auto.attempt.label == alone.attempt.label
+
+
+SHORT_HOSTS = (
+    "16x H100 SXM, nvlink=yes, 16 cores, 1 GiB",
+    "8x RTX 4090, 64 cores, 9 GiB",
+    "4x L40S, 64 cores, 7 GiB",
+    "8x RTX 4090, 4x RTX 3090, 32 cores, 11 GiB",
+    "8x H100 SXM, 2 nodes, 64 cores, 5 GiB",
+)
+
+
+def step(hardware: str, model: str) -> tuple[Scene, Profile, Rung]:
+    facts = machine(hardware)
+    scene = Scene(wish_of(Spec(profile="standard")), facts, survey(facts), CATALOG, Shelf())
+    profile = replace(CATALOG.profile("standard"), model=model)
+    return scene, profile, Rung("bf16", 8192, "device")
+
+
+def nothing_is_beyond(_copies: int, _ranks: int) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("model", ["qwen3-14b", "qwen3-32b", "llama-3.3-70b-instruct"])
+@pytest.mark.parametrize("hardware", SHORT_HOSTS)
+def test_layouts_that_the_host_rules_out_change_no_answer(hardware: str, model: str) -> None:
+    scene, profile, rung = step(hardware, model)
+    found = try_served(scene, profile, rung, vllm.ENGINE)
+    assert found.subject is not None
+    asked = Asked(scene, profile, rung, vllm.ENGINE, found.subject, profile.concurrency)
+    site = Site(scene.ground.cards, scene.facts.nodes, link_of(CATALOG, scene.facts))
+    every = list(attempts(asked, site, nothing_is_beyond))
+    whole = next((one for one in every if not one.problem), None) or min(every, key=short)
+    assert (found.problem, found.fit, found.served) == (whole.problem, whole.fit, whole.served)
+    assert bool(try_served(replace(scene, terse=True), profile, rung, vllm.ENGINE).problem) == bool(found.problem)
+
+
+def test_a_host_without_room_for_one_device_is_not_asked_about_every_cut() -> None:
+    """16 cards beside 1 GiB: all ways to cut a model over them end at the same lack."""
+    asked: list[Load] = []
+
+    def counted(load: Load) -> Usage:
+        asked.append(load)
+        return usage(load)
+
+    scene, profile, rung = step(SHORT_HOSTS[0], "qwen3-14b")
+    assert "engine itself on host" in try_served(scene, profile, rung, replace(vllm.ENGINE, usage=counted)).problem
+    assert len(asked) < 10
