@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
 
 from provisioner.errors import RunFailed
-from provisioner.model.facts import CannotAsk, NotThere, Unknown
+from provisioner.model.facts import CannotAsk, NotThere
 from provisioner.model.release import Running
 
 TARGET = "docker"
@@ -18,6 +19,10 @@ MOST_LINES = 200_000
 KEPT_LINES = 2000
 TAKEN = re.compile(r"(\S+:\d+)(?:: bind: address already in use| failed: port is already allocated)")
 """In what the engine says of a container that it cannot start."""
+KILLED = 137
+"""The code of whoever was ended by SIGKILL: by the kernel for its memory, or by somebody."""
+JUST_BEFORE = 10
+"""Seconds before a container's end in which the kernel's choice has to lie to be its cause."""
 STATE, PART, SERVICE = "provision.state", "provision.part", "com.docker.compose.service"
 
 
@@ -57,18 +62,41 @@ def _described(state: str) -> Iterator[Mapping[str, object]]:
     for entry in listed if isinstance(listed, list) else ():
         described = _json(f"/containers/{entry.get('Id')}/json") if isinstance(entry, dict) else None
         if isinstance(described, dict):
-            yield described
+            yield _with_its_cause(described)
+
+
+def _with_its_cause(described: Mapping[str, object]) -> Mapping[str, object]:
+    """Docker forgets why a container ended where it hears of the end before it hears of the kernel's choice; its events have both."""
+    state = _inside(described, "State")
+    if state.get("ExitCode") != KILLED or state.get("OOMKilled") or not state.get("FinishedAt"):
+        return described
+    chosen = _chosen_by_the_kernel(str(described.get("Id")), _seconds(str(state["FinishedAt"])))
+    return {**described, "State": {**state, "OOMKilled": chosen}}
+
+
+def _chosen_by_the_kernel(container: str, ended: int) -> bool:
+    """Whether the engine's events, of which it keeps the last few hundred, tell that memory ran out in it shortly before."""
+    from urllib.parse import quote
+
+    wanted = quote(json.dumps({"container": [container], "event": ["oom"]}))
+    path = f"/events?since={ended - JUST_BEFORE}&until={min(time.time(), ended + JUST_BEFORE):.6f}&filters={wanted}"
+    return bool(_text(path))
 
 
 def _json(path: str) -> object:
+    text = _text(path)
+    return json.loads(text) if text else None
+
+
+def _text(path: str) -> str:
     """Nothing where no engine answers: what it does not say is not there."""
     from provisioner.world import docker
 
     try:
         answer = docker.answer((path,))[path]
     except (NotThere, CannotAsk):
-        return None
-    return None if isinstance(answer, Unknown) else json.loads(answer)
+        return ""
+    return answer if isinstance(answer, str) else ""
 
 
 def _running(described: Mapping[str, object]) -> Running | None:
