@@ -50,6 +50,9 @@ def _all(bits: float, per_row: int = 0) -> Scheme:
 BLOCK_FP8 = 8 + 32 / 128**2
 """One scale of 32 bits for a block of 128 x 128 values."""
 
+NVFP4 = 4 + 8 / 16
+"""One scale of 8 bits for 16 values."""
+
 SCHEMES: dict[str, Scheme] = {
     "fp32": _all(32),
     "bf16": _all(16),
@@ -64,7 +67,7 @@ SCHEMES: dict[str, Scheme] = {
     "bnb": _all(4 + 8 / 64 + 32 / 64 / 256),
     "int4": Scheme(experts=4 + 16 / 32),
     "mxfp4": Scheme(experts=4 + 8 / 32),
-    "nvfp4": Scheme(dense=4 + 8 / 16, experts=4 + 8 / 16),
+    "nvfp4": Scheme(dense=NVFP4, experts=NVFP4),
     "int4_fp8": Scheme(BLOCK_FP8, BLOCK_FP8, 4 + (16 + 4) / 128),
     "mxfp4_fp8": Scheme(BLOCK_FP8, BLOCK_FP8, 4 + 8 / 32),
 }
@@ -73,6 +76,19 @@ compressed tensors a scale only; bitsandbytes 8 bits for 64 values and a scale o
 
 WITHOUT_EXPERTS = {"int4": _all(4 + 16 / 128), "mxfp4": _all(4 + 8 / 32)}
 """The same names for a model that has no experts: every matrix is quantized."""
+
+
+def scheme_of(geometry: Geometry, precision: str) -> Scheme | None:
+    """What a precision does with this model; `None` where nothing is known by its name.
+
+    Builds in NVFP4 differ: attention is left alone in nvidia/DeepSeek-V3-0324-NVFP4 and not in nvidia/Qwen3-32B-NVFP4 (ai-dynamo/
+    aiconfigurator @6d449da and @f577ab8), linear mixers are in PassingByPixels/Qwen3.8-27B-NVFP4. Where a size was not published,
+    the most is counted that one of them leaves. Of DeepSeek V4 all but the experts stays as it was (@1808d64).
+    """
+    if precision == "nvfp4" and geometry.heavy_layers:
+        return Scheme(BLOCK_FP8, BLOCK_FP8, NVFP4)
+    known = SCHEMES.get(precision)
+    return known if geometry.experts else WITHOUT_EXPERTS.get(precision, known)
 
 
 def parameters(geometry: Geometry) -> int:
@@ -152,9 +168,9 @@ def _rest(geometry: Geometry, full_layers: int, expert_layers: int) -> int:
 def checkpoint_bytes(geometry: Geometry, precision: str) -> int:
     """The files of a checkpoint in this precision, without a drafter; `KeyError` for a precision that has no scheme."""
     known = parts(geometry)
-    scheme = SCHEMES[precision]
-    if not known.experts:
-        scheme = WITHOUT_EXPERTS.get(precision, scheme)
+    scheme = scheme_of(geometry, precision)
+    if scheme is None:
+        raise KeyError(precision)
     plain = 4 if precision == "fp32" else 2
     quantized = known.attention * scheme.attention + known.dense * scheme.dense + known.experts * scheme.experts
     rows = (known.attention + known.dense + known.experts) // max(1, geometry.hidden)
@@ -165,9 +181,12 @@ def draft_bytes(geometry: Geometry, precision: str) -> int:
     """The drafter that lies in the same files: a layer like the others, a projection of two states into one, three norms.
 
     DeepSeek V3 and GLM 4.5 repeat the embeddings and the head for it (DeepSeek's README_WEIGHTS.md: 14 B in all, 11.5 B its own).
+    NVFP4 leaves it as it was (`model.layers.61*` and `mtp.*` in the files that `scheme_of` names).
     """
     if not geometry.draft_layers:
         return 0
+    if precision == "nvfp4":
+        precision = "mxfp4_fp8" if geometry.heavy_layers else "bf16"
     fewer = replace(geometry, layers=geometry.layers - geometry.draft_layers)
     layers = checkpoint_bytes(geometry, precision) - checkpoint_bytes(fewer, precision)
     tables = 2 * 2 * geometry.vocab * geometry.hidden if geometry.draft_tables else 0

@@ -2,7 +2,7 @@
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.record import dataclass
-from provisioner.planning.checkpoints import SCHEMES, parts
+from provisioner.planning.checkpoints import parts, scheme_of
 
 FLOPS_PER_PARAMETER = 2
 """A multiplication and an addition."""
@@ -102,7 +102,7 @@ def _split_bytes(geometry: Geometry, weights_bytes: int, precision: str, lookup:
     GGUF has 8 bits where its checkpoint has 16), bytes are spread like parameters.
     """
     known = parts(geometry)
-    scheme = SCHEMES.get(precision)
+    scheme = scheme_of(geometry, precision)
     if scheme is None:
         each = weights_bytes / max(1, known.total)
         common = max(each, DYNAMIC_COMMON_BITS / 8) if precision.startswith(DYNAMIC) else each

@@ -11,12 +11,12 @@ from provisioner.model.record import dataclass, replace
 from provisioner.model.weights import TensorBytes
 from provisioner.planning.checkpoints import (
     SCHEMES,
-    WITHOUT_EXPERTS,
     Parts,
     Scheme,
     checkpoint_bytes,
     draft_bytes,
     parts,
+    scheme_of,
 )
 
 VOCABULARY_STEP = 64
@@ -55,7 +55,7 @@ def tensors(geometry: Geometry, total_bytes: int, precision: str) -> TensorBytes
     It does so as its precision's scheme has it. A drafter in the same files is taken off, since engines leave it out.
     """
     known = parts(geometry)
-    scheme = _scheme(known, precision)
+    scheme = scheme_of(geometry, precision) or Scheme()  # Of any other precision all matrices alike.
     draft = _draft(geometry, total_bytes, precision)
     shares = {
         "attention": known.attention * scheme.attention,
@@ -68,12 +68,6 @@ def tensors(geometry: Geometry, total_bytes: int, precision: str) -> TensorBytes
     split = {kind: int(left * share / whole) for kind, share in shares.items()}
     plain = min(plain, total_bytes - draft)
     return replace(_by_kind(geometry, known, split, plain), draft=draft)
-
-
-def _scheme(known: Parts, precision: str) -> Scheme:
-    """A precision without a scheme of its own is taken to treat all matrices alike."""
-    scheme = SCHEMES.get(precision, Scheme())
-    return scheme if known.experts else WITHOUT_EXPERTS.get(precision, scheme)
 
 
 def _draft(geometry: Geometry, total_bytes: int, precision: str) -> int:

@@ -116,3 +116,40 @@ def test_sliding_layers_may_have_heads_of_their_own() -> None:
     assert (full.layers, full.row_bytes) == (10, 2 * (512 + 512) * 2)
     assert (sliding.layers, sliding.row_bytes, sliding.window) == (50, 8 * (256 + 256) * 2, 1024)
     assert fixed_bytes(shape, Degrees(), context=8192) == 50 * 1024 * 16 * (256 + 256) * 2
+
+
+def test_nvfp4_leaves_what_drafts_as_it_was() -> None:
+    """`model.layers.61*` of nvidia/DeepSeek-V3-0324-NVFP4 (ai-dynamo/aiconfigurator @6d449da); the hub counts 397B elements in
+    nvidia/DeepSeek-R1-NVFP4, each scale and each pair of values being one. nvidia/Qwen3-Next-80B-A3B-Thinking-NVFP4 has 50.8 GB.
+    """
+    shape = CATALOG.model("deepseek-v3.1").architecture
+    known = parts(shape)
+    elements = (known.experts + known.dense) * (1 / 2 + 1 / 16) + known.attention + known.tables + known.rest
+    assert draft_bytes(shape, "nvfp4") == draft_bytes(shape, "bf16")
+    assert elements + draft_bytes(shape, "nvfp4") / 2 == pytest.approx(397e9, rel=0.002)
+    hybrid = CATALOG.model("qwen3-next-80b-a3b").architecture
+    assert checkpoint_bytes(hybrid, "nvfp4") + draft_bytes(hybrid, "nvfp4") == pytest.approx(50.8e9, rel=0.012)
+
+
+def test_nvfp4_of_deepseek_v4_has_all_but_its_experts_in_eight_bits() -> None:
+    shape = CATALOG.model("deepseek-v4-flash").architecture
+    more = checkpoint_bytes(shape, "nvfp4") - checkpoint_bytes(shape, "mxfp4_fp8")
+    assert more == pytest.approx(parts(shape).experts / 32, rel=1e-6)
+    assert draft_bytes(shape, "nvfp4") == draft_bytes(shape, "mxfp4_fp8")
+    original, theirs = (CATALOG.model("deepseek-v4-flash").checkpoint(name) for name in ("mxfp4_fp8", "nvfp4"))
+    assert original is not None
+    assert theirs is not None
+    assert theirs.bytes - original.bytes == parts(shape).experts // 32
+
+
+@pytest.mark.parametrize(
+    ("name", "gigabytes"),
+    [
+        # The hub's own totals, of three digits: the pages that the catalog names as their source.
+        ("llama-3.1-70b-instruct", 72.7),
+        ("deepseek-r1-distill-llama-8b", 9.08),
+    ],
+)
+def test_int8_by_channel_is_as_large_as_the_hub_says(name: str, gigabytes: float) -> None:
+    entry = CATALOG.model(name)
+    assert checkpoint_bytes(entry.architecture, "int8") / 1e9 == pytest.approx(gigabytes, rel=0.001)

@@ -184,13 +184,13 @@ def test_the_command_that_a_refusal_proposes_fits_and_keeps_what_was_asked(facts
         flags = tuple(zip(words[::2], words[1::2], strict=True))
         other = spec_of(flags)
         assert plan(facts, other).verdict == "fits", words
-        change = next(one for one in made.cheapest_changes if one.flags).flags
-        named = {name for pair in zip(change[::2], change[1::2], strict=True) for name in names_in(pair)}
+        change = next(one for one in made.cheapest_changes if one.flags)
+        named = {name for pair in zip(change.flags[::2], change.flags[1::2], strict=True) for name in names_in(pair)}
         kept = {name: value for name, value in said_in(spec).items() if name not in named}
         engine = engine_named(other.engine).options if "engine" in named and other.engine else None
         dropped = {
             name for name in kept if engine is not None and name.startswith("engine.") and name[7:] not in engine
-        }
+        } | set(change.without)
         assert {name: value for name, value in kept.items() if name not in dropped}.items() <= said_in(other).items()
 
 
