@@ -19,10 +19,11 @@ from provisioner.model.facts import (
     Software,
     Unknown,
 )
-from provisioner.model.record import dataclass, replace
+from provisioner.model.record import dataclass, field, replace
 from provisioner.planning.amounts import GIB
 from provisioner.planning.counting import NODES, Counted, counted
 from provisioner.planning.devices import named, plain
+from provisioner.planning.dimms import Dimms, heard, made_of
 
 NOT_STATED = Unknown("not stated in the description of the machine")
 EXAMPLE = '`--hardware "2x RTX 4090, 2 sockets, 64 cores, 256 GiB, nvlink=no"`'
@@ -55,6 +56,7 @@ class Said:
     nodes: int | None = None
     nvlink: bool | None = None
     no_cards: bool = False
+    dimms: Dimms = field(default_factory=Dimms)
 
 
 def machine_from_text(text: str, catalog: Catalog) -> HostFacts:
@@ -75,6 +77,10 @@ def hear(said: Said, part: str, catalog: Catalog) -> Said:
         return _hear_setting(said, part)
     if words in ("no gpu", "no gpus", "no accelerator", "cpu only", "0 gpus"):
         return replace(said, no_cards=True)
+    dimms, rest = heard(said.dimms, words)
+    if rest != words:
+        said = replace(said, dimms=dimms)
+        return hear(said, rest, catalog) if rest else said
     number, unit = _number_and_unit(words)
     field = UNITS.get(unit)
     if number is not None and field is not None:
@@ -174,7 +180,7 @@ def _facts(said: Said) -> HostFacts:
         host=Host(_name(said), "Linux", "not stated", _processor(said), None, None, None),
         cpu=_cpu(said),
         numa=_numa(said),
-        memory=Memory(memory_of(said), free_of(memory_of(said)), 0, (), None, NOT_STATED, None),
+        memory=made_of(_memory(said), said.dimms, said.sockets or 1),
         limits=Limits(None, None, None, None, None, None),
         disks=(),
         filesystems=(Filesystem("/", "disk", "ext4", _disk(said), _disk(said), None, read_only=False),),
@@ -260,6 +266,10 @@ def memory_of(said: Said) -> int:
         return shared[0]
     cards = sum((entry.memory_bytes or 0) * count for entry, count in said.cards)
     return max(ENOUGH_MEMORY, 2 * cards)
+
+
+def _memory(said: Said) -> Memory:
+    return Memory(memory_of(said), free_of(memory_of(said)), 0, (), None, NOT_STATED, None)
 
 
 def _disk(said: Said) -> int:

@@ -4,6 +4,7 @@ from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Link, Memory, Unknown
 from provisioner.model.record import replace
+from provisioner.planning.dimms import Dimms, made_of
 from provisioner.planning.shorthand import Said, cards_of, free_of, hear, memory_of
 
 WITHOUT = ("without ", "-")
@@ -109,11 +110,14 @@ def _with_host(facts: HostFacts, said: Said, *, more: bool) -> HostFacts:
         facts = replace(
             facts, memory=_memory(facts.memory, said, more=more), limits=_limits(facts.limits, said, more=more)
         )
+    if said.dimms != Dimms() and isinstance(facts.memory, Memory):
+        sockets = 1 if isinstance(facts.cpu, Unknown) else facts.cpu.sockets
+        facts = replace(facts, memory=made_of(facts.memory, said.dimms, sockets))
     if said.nodes is not None:
         facts = replace(facts, nodes=said.nodes)
     if said.nvlink is not None:
         facts = _relinked(facts, "nvlink" if said.nvlink else "pcie", "NV" if said.nvlink else "PHB")
-    untold = replace(said, memory_bytes=None, nodes=None, nvlink=None)
+    untold = replace(said, memory_bytes=None, nodes=None, nvlink=None, dimms=Dimms())
     if untold != Said():
         raise BadInput("--what-if changes cards, memory, nodes and NVLink", fix=EXAMPLE)
     return facts

@@ -12,6 +12,7 @@ from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.devices import named
+from provisioner.planning.whatif import what_if
 from tests.unit.planning.samples import CATALOG, GIB, machine, plan
 
 
@@ -29,6 +30,46 @@ def test_the_line_of_the_design() -> None:
     assert not isinstance(facts.numa, Unknown)
     assert len(facts.numa) == 2
     assert set(facts.assumed) == {"filesystems", "network", "software.runtime"}
+
+
+@pytest.mark.parametrize(
+    ("words", "memory", "channels", "transfers"),
+    [
+        ("2 sockets, 768 GiB DDR5-4800, 24 channels", 768, 24, 4800),
+        ("2 sockets, 12 channels per socket of DDR5-4800, 1.5 TiB", 1536, 24, 4800),
+        ("1 socket, 12x 64 GB DDR5 6400 MT/s, 12-channel", 768, 12, 6400),
+        ("64 GiB of DDR4-3200, 2 channels", 64, 2, 3200),
+        ("8 channels/socket, 2 sockets, 3200 MT/s, 512 GB RAM", 512, 16, 3200),
+        ("96 GiB LPDDR5X-8533, 4 channels", 96, 4, 8533),
+    ],
+)  # fmt: skip
+def test_what_the_memory_is_made_of_is_understood(words: str, memory: int, channels: int, transfers: int) -> None:
+    found = machine(words).memory
+    assert isinstance(found, Memory)
+    assert (found.total_bytes, found.channels, found.mega_transfers) == (memory * GIB, channels, transfers)
+
+
+def test_other_memory_is_tried_by_what_if() -> None:
+    found = what_if(
+        machine("1 socket, 64 cores, 256 GiB DDR5-4800, 8 channels"), "512 GiB DDR5-6400, 12 channels", CATALOG
+    ).memory
+    assert isinstance(found, Memory)
+    assert (found.total_bytes, found.channels, found.mega_transfers) == (512 * GIB, 12, 6400)
+
+
+@pytest.mark.parametrize("words", ["64 GiB DDR5-48000", "0 channels", "900 channels", "9 MT/s"])
+def test_memory_that_no_machine_has_is_refused(words: str) -> None:
+    with pytest.raises(BadInput, match="no machine has"):
+        machine(words)
+
+
+def test_more_channels_make_more_tokens_and_the_basis_names_them() -> None:
+    wanted = Spec(profile="standard", engine="llamacpp")
+    told = [plan(f"1 socket, 64 cores, 256 GiB DDR5-4800, {count} channels", wanted).capacity for count in (2, 8)]
+    few, many = [one for one in told if one and one.tokens_per_second]
+    assert "2 channels at 4800 MT/s" in few.basis
+    assert "8 channels at 4800 MT/s" in many.basis
+    assert (many.tokens_per_second or 0) > 2 * (few.tokens_per_second or 0)
 
 
 @pytest.mark.parametrize(
