@@ -5,14 +5,15 @@ from provisioner.catalog import Catalog
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.facts import Cpu, HostFacts, Memory
 from provisioner.model.record import replace
-from provisioner.planning import ktransformers, sizing
-from provisioner.planning.capacity import Expected
-from provisioner.planning.cores import thread_count
-from provisioner.planning.expected import split_range
-from provisioner.planning.host_speed import host_speed
-from provisioner.planning.hybrid import EXPERTS, LAYERS, Load, Split, load_of
-from provisioner.planning.rates import Situation, architecture_of, values_of
-from provisioner.planning.shorthand import machine_from_text
+from provisioner.planning.asked.shorthand import machine_from_text
+from provisioner.planning.machine.cores import thread_count
+from provisioner.planning.memory import sizing
+from provisioner.planning.speed.capacity import Expected
+from provisioner.planning.speed.expected import split_range
+from provisioner.planning.speed.host_speed import host_speed
+from provisioner.planning.speed.hybrid import EXPERTS, LAYERS, Load, Split, load_of
+from provisioner.planning.speed.rates import Situation, architecture_of, values_of
+from provisioner.planning.tries import ktransformers
 
 KINDS = ("alone", "offload", "processors", "ktransformers")
 GIB = 1 << 30

@@ -25,9 +25,9 @@ from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
+from provisioner.planning.asked.shorthand import machine_from_text
 from provisioner.planning.inventory import likeness, plan_all
 from provisioner.planning.plan import make_plan
-from provisioner.planning.shorthand import machine_from_text
 
 PLAN_MS = 50
 INVENTORY_SECONDS = 5

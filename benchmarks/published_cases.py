@@ -10,9 +10,9 @@ import yaml
 
 from provisioner.catalog import Catalog
 from provisioner.model.catalog import AcceleratorEntry, ModelEntry
-from provisioner.planning import names
-from provisioner.planning.capacity import CHAT, Work
-from provisioner.planning.devices import named
+from provisioner.planning.asked import names
+from provisioner.planning.asked.devices import named
+from provisioner.planning.speed.capacity import CHAT, Work
 
 Case = Mapping[str, Any]
 HALVES = ("a", "b")

@@ -18,11 +18,11 @@ from benchmarks.published_cases import HALVES, Case, LeftOut, card_of, cases_of,
 from provisioner.catalog import Catalog, load_catalog
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.load import Degrees
-from provisioner.planning.capacity import Copies, Expected, Work, capacity, concurrent, stream_seconds, total_rate
-from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.planning.kv import bytes_per_token
-from provisioner.planning.rates import Situation, Span, architecture_of, span_of
-from provisioner.planning.roofline import Rates, reads_of
+from provisioner.planning.memory.checkpoints import checkpoint_of
+from provisioner.planning.memory.kv import bytes_per_token
+from provisioner.planning.speed.capacity import Copies, Expected, Work, capacity, concurrent, stream_seconds, total_rate
+from provisioner.planning.speed.rates import Situation, Span, architecture_of, span_of
+from provisioner.planning.speed.roofline import Rates, reads_of
 
 GIB = 1 << 30
 POOL_MARGIN = 2 * GIB

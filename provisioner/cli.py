@@ -124,7 +124,7 @@ def _value(option: Option, given: object) -> Value:
 
 
 def _number(option: Option, text: str) -> int:
-    from provisioner.planning.amounts import whole_number
+    from provisioner.planning.asked.amounts import whole_number
 
     try:
         return whole_number(text)

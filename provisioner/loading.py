@@ -215,7 +215,7 @@ def _switch(place: str, key: str, value: object) -> str:
 
 
 def _count(place: str, key: str, value: object) -> int:
-    from provisioner.planning.amounts import whole_number
+    from provisioner.planning.asked.amounts import whole_number
 
     try:
         if isinstance(value, bool) or not isinstance(value, int | str):

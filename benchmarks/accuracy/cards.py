@@ -6,7 +6,7 @@ from statistics import median
 
 from provisioner.catalog import Catalog
 from provisioner.model.load import Card
-from provisioner.planning.devices import named, usable_bytes
+from provisioner.planning.asked.devices import named, usable_bytes
 
 GIB = 1 << 30
 SIZE = re.compile(r"(?<![A-Za-z\d.])(\d+(?:\.\d+)?)(?:\s*-\s*(\d+(?:\.\d+)?))?\s*(gib|gb|g)\b", re.IGNORECASE)

@@ -13,7 +13,7 @@ from provisioner.model.engines import Constant
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
-from provisioner.planning import kv, pool, sharding
+from provisioner.planning.memory import kv, pool, sharding
 
 GIB = 1 << 30
 ENGINES: Mapping[str, Engine] = {"vllm": vllm.ENGINE, "sglang": sglang.ENGINE}

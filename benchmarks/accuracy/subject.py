@@ -9,7 +9,8 @@ from benchmarks.accuracy.cases import Case
 from provisioner.catalog import Catalog
 from provisioner.model.catalog import Geometry, ModelEntry
 from provisioner.model.record import replace
-from provisioner.planning import checkpoints, drafting, names, sharding
+from provisioner.planning.asked import names
+from provisioner.planning.memory import checkpoints, drafting, sharding
 
 WEIGHS = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|GB)\b")
 FOUR_BITS = ("awq", "gptq", "w4a16", "int4", "nvfp4", "mxfp4")

@@ -13,7 +13,7 @@ from provisioner.model.progress import Progress
 from provisioner.model.record import dataclass
 from provisioner.model.report import Completion
 from provisioner.phases.observe import read_key, together
-from provisioner.planning.measuring import speed
+from provisioner.planning.speed.measuring import speed
 from provisioner.world import probe
 
 Answers = tuple[Completion, ...]

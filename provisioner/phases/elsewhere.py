@@ -25,7 +25,7 @@ def elsewhere(spec: Spec, hardware: str | None, place: Place, changed: str | Non
     there = _there(spec, hardware, books, place)
     facts = there.facts
     if changed is not None:
-        from provisioner.planning.whatif import what_if
+        from provisioner.planning.asked.whatif import what_if
 
         facts = what_if(facts, changed, books)
     plan = make_plan(spec, facts, books, there.shelf, place, learned=there.learned)
@@ -107,7 +107,7 @@ def side_by_side(spec: Spec, hardware: str | None, others: tuple[str, ...], plac
 def facts_given(hardware: str, books: catalog.Catalog) -> HostFacts:
     """`--hardware`: the document that `detect --json` printed elsewhere, or a shorthand."""
     if not os.path.lexists(hardware) and not hardware.endswith(".json"):
-        from provisioner.planning.shorthand import machine_from_text
+        from provisioner.planning.asked.shorthand import machine_from_text
 
         return machine_from_text(hardware, books)
     try:

@@ -14,8 +14,8 @@ from provisioner.model.plugins import Engine, Place
 from provisioner.model.release import Running
 from provisioner.phases.observe import read_key
 from provisioner.phases.survey import running
-from provisioner.planning.merged import apart
-from provisioner.planning.residuals import residuals
+from provisioner.planning.memory.residuals import residuals
+from provisioner.planning.several.merged import apart
 from provisioner.world import containers, probe
 from provisioner.world.store import Store
 

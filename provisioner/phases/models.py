@@ -17,9 +17,9 @@ from provisioner.phases.prepare import urls_of
 from provisioner.phases.run import Run, mark_interrupted
 from provisioner.phases.survey import survey, with_hub
 from provisioner.planning.diff import fetches, links_of
-from provisioner.planning.hold import subject_of
-from provisioner.planning.service import model_path
-from provisioner.planning.stock import Subject
+from provisioner.planning.serving.service import model_path
+from provisioner.planning.sources.hold import subject_of
+from provisioner.planning.sources.stock import Subject
 from provisioner.weights.shelf import shelf
 from provisioner.world.bring import name_offers
 from provisioner.world.database import is_ours, locked, reading

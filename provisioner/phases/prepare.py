@@ -16,7 +16,7 @@ from provisioner.model.release import Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
-from provisioner.planning.ground import SYSTEM_NAMES, system_of
+from provisioner.planning.machine.ground import SYSTEM_NAMES, system_of
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 
@@ -99,7 +99,7 @@ def beside_engines(plan: Plan, spec: Spec, place: Place, facts: HostFacts, *, re
     """The plan with all that stands beside its engines, on the target that has room for it."""
     if plan.target != CONTAINERS or plan.verdict != "fits":
         return plan
-    from provisioner.planning.beside import with_companions
+    from provisioner.planning.serving.beside import with_companions
 
     return with_companions(plan, spec, place, facts, rendered=rendered)
 

@@ -44,7 +44,7 @@ def make_ready(spec: Spec, wish: HostWish, place: Place, progress: Progress) -> 
 
 def settings(steps: HostSteps) -> Mapping[str, object]:
     """What the steps would make of the host, whatever of it is there already."""
-    from provisioner.planning.host_steps import variables
+    from provisioner.planning.host.host_steps import variables
 
     return {name: value for name, value in variables(steps).items() if not name.endswith("_missing")}
 
@@ -58,7 +58,7 @@ def decide(spec: Spec, wish: HostWish, place: Place) -> tuple[str, HostSteps]:
     from provisioner.phases.doctor import UNNAMED, upkeep_of
     from provisioner.phases.gather import Asked
     from provisioner.phases.prepare import facts_here
-    from provisioner.planning.host_steps import host_steps, published
+    from provisioner.planning.host.host_steps import host_steps, published
     from provisioner.planning.plan import make_plan
     from provisioner.world.machine import ThisMachine
 
@@ -77,7 +77,7 @@ def decide(spec: Spec, wish: HostWish, place: Place) -> tuple[str, HostSteps]:
 
 
 def _round(steps: HostSteps, only_check: bool, progress: Progress) -> tuple[TaskDone, ...]:
-    from provisioner.planning.host_steps import variables
+    from provisioner.planning.host.host_steps import variables
     from provisioner.world import ansible
 
     values: Mapping[str, object] = variables(steps)

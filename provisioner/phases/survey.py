@@ -87,7 +87,7 @@ def with_hub(spec: Spec, shelf: Shelf, books: Catalog) -> Shelf:
         shelf = with_hub(replace(spec, model=model, models=()), shelf, books)
     if spec.model is None or not is_repository(spec.model) or not isinstance(shelf.offered, tuple):
         return shelf
-    from provisioner.planning.names import of_catalog
+    from provisioner.planning.asked.names import of_catalog
     from provisioner.weights import hubs
 
     if of_catalog(books, spec.model) is not None:

@@ -19,8 +19,8 @@ from provisioner.phases.enforce import Change, Proved, enforce
 from provisioner.phases.owed import pays
 from provisioner.phases.run import Run
 from provisioner.phases.survey import load_plan
-from provisioner.planning.measuring import TOLERANCE, slower
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
+from provisioner.planning.speed.measuring import TOLERANCE, slower
 from provisioner.rendering import drafts_of
 
 

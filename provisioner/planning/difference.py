@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 from provisioner.model.plan import Plan, Service
 from provisioner.model.upgrading import Difference
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 
 Values = Mapping[str, str]
 Parts = Mapping[str, tuple[str, Values]]

@@ -40,7 +40,7 @@ def plan_document(plan: Plan, actions: Iterable[str]) -> dict[str, Json]:
 def _models(plan: Plan) -> Iterator[Json]:
     """Each of several, and where requests for it will go."""
     from provisioner.planning.entrance import addresses  # Most plans are of one model.
-    from provisioner.planning.merged import apart
+    from provisioner.planning.several.merged import apart
 
     for one, part in zip(plan.models, apart(plan), strict=True):
         told = encode_object(replace(one, reckoned=()))

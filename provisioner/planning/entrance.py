@@ -2,7 +2,7 @@
 
 from provisioner.model.plan import Plan, Service
 from provisioner.model.record import dataclass
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, never listened on.
 

@@ -16,17 +16,17 @@ from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning import reasons
-from provisioner.planning.addresses import PORT
-from provisioner.planning.amounts import MIB
-from provisioner.planning.attempt import Attempt, Choice, Scene
-from provisioner.planning.choose import choose
-from provisioner.planning.estimate import capacity_of
-from provisioner.planning.ground import Ground, parted, survey, system_of
-from provisioner.planning.residuals import decisions_of_starts
-from provisioner.planning.service import decisions_of, services_of
-from provisioner.planning.settings import Wish, target_of, wish_of
-from provisioner.planning.stock import is_path
+from provisioner.planning.asked.addresses import PORT
+from provisioner.planning.asked.amounts import MIB
+from provisioner.planning.asked.settings import Wish, target_of, wish_of
+from provisioner.planning.machine.ground import Ground, parted, survey, system_of
+from provisioner.planning.memory.residuals import decisions_of_starts
+from provisioner.planning.remedies import reasons
+from provisioner.planning.serving.service import decisions_of, services_of
+from provisioner.planning.sources.stock import is_path
+from provisioner.planning.tries.attempt import Attempt, Choice, Scene
+from provisioner.planning.tries.choose import choose
+from provisioner.planning.tries.estimate import capacity_of
 
 RELEASE_BYTES = 64 * MIB
 """Rendered files, the state's database and logs, which are rotated."""
@@ -44,7 +44,7 @@ def make_plan(
     """`in_force` is the plan of what runs now: `auto` stays with its tier. `learned` is what earlier starts measured."""
     spec = _copied(spec, catalog)
     if spec.models:
-        from provisioner.planning.several import plan_several
+        from provisioner.planning.several.several import plan_several
 
         there = parted(facts, len(spec.models))
         several = Scene(_wish(spec, catalog), there, survey(there), catalog, shelf, learned=learned)
@@ -68,7 +68,7 @@ def make_plan(
     plan = _accepted(plan, scene, choice, place, spec)
     if in_force is None or spec.model is None or wish.port != PORT:
         return plan
-    from provisioner.planning.steady import left_alone  # Who names no model has not had several.
+    from provisioner.planning.several.steady import left_alone  # Who names no model has not had several.
 
     return left_alone(
         plan,
@@ -100,7 +100,7 @@ def _wish(spec: Spec, catalog: Catalog) -> Wish:
     """What is asked for, with words that mean something to the catalog."""
     wish = wish_of(spec)
     if wish.precision is not None:
-        from provisioner.planning.precisions import insist  # Few name one.
+        from provisioner.planning.memory.precisions import insist  # Few name one.
 
         insist(catalog, wish.precision)
     return wish
@@ -110,7 +110,10 @@ def _named(wish: Wish, catalog: Catalog) -> Wish:
     """The catalog's own id for a model that was called by another of its names; what has files of its own keeps its name."""
     if wish.model is None or wish.model in catalog.models or wish.model.startswith("/"):
         return wish
-    from provisioner.planning.names import find_model, of_catalog  # Regular expressions, for those who name a model.
+    from provisioner.planning.asked.names import (  # Regular expressions, for those who name a model.
+        find_model,
+        of_catalog,
+    )
 
     found = of_catalog(catalog, wish.model)
     if found is None:
@@ -171,8 +174,8 @@ def _accepted(plan: Plan, scene: Scene, choice: Choice, place: Place, spec: Spec
 
 
 def _refused(plan: Plan, scene: Scene, choice: Choice, spec: Spec) -> Plan:
-    from provisioner.planning.changes import cheapest_changes  # Only a refusal needs these.
-    from provisioner.planning.remedies import completed
+    from provisioner.planning.remedies.changes import cheapest_changes  # Only a refusal needs these.
+    from provisioner.planning.remedies.command import completed
 
     changes = tuple(completed(spec, change) for change in cheapest_changes(scene, choice))
     plan = replace(plan, binding=f"{plan.binding}{_too_many(changes, choice.attempt)}")
@@ -194,7 +197,7 @@ def _too_many(changes: tuple[Change, ...], attempt: Attempt) -> str:
 
 def _remedy(changes: tuple[Change, ...], spec: Spec) -> str:
     """The cheapest change as a command to paste, or in words where it is one of the machine."""
-    from provisioner.planning.remedies import command  # Only a refusal needs it.
+    from provisioner.planning.remedies.command import command  # Only a refusal needs it.
 
     if not changes and spec.model is not None and spec.model.startswith("/"):
         return "bring a whole GGUF file there, as its publisher's sha256 says, or name another one with `--model`"

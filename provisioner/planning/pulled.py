@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from provisioner.model.plan import Finding, Plan
 from provisioner.model.record import dataclass
 from provisioner.model.release import Standing
-from provisioner.planning.amounts import size
+from provisioner.planning.asked.amounts import size
 from provisioner.planning.diff import images_of
 
 

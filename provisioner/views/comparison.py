@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from provisioner.model.outcome import Compared
 from provisioner.model.plan import Plan
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from provisioner.views.layout import Look, clipped, columns, harmless, number, pace, padded, size
 
 NARROWEST = 14

@@ -19,7 +19,7 @@ from provisioner.model.plan import Plan, PlannedModel, Service
 from provisioner.model.release import Applied, HistoryEntry
 from provisioner.model.upgrading import Speeds, Upgraded
 from provisioner.planning.entrance import base_url
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from provisioner.views.endpoint import entrance_document
 
 

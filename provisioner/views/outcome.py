@@ -6,7 +6,7 @@ from provisioner.model.plan import Plan
 from provisioner.model.release import Applied
 from provisioner.model.report import Completion
 from provisioner.planning.entrance import addresses, entrance, models_of
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from provisioner.views.endpoint import endpoint_lines
 from provisioner.views.layout import Look, clipped, columns, count, duration, harmless, wrapped
 from provisioner.views.plan import finding_lines, joined

@@ -5,7 +5,7 @@ import shlex
 from provisioner.model.outcome import Planned
 from provisioner.model.plan import Change, DeviceBudget, Finding, MemoryBudget, Plan
 from provisioner.planning.entrance import addresses, entrance
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from provisioner.views.layout import Look, columns, count, harmless, meter, number, pace, remedy, size, table, wrapped
 from provisioner.views.machine import machine_lines
 

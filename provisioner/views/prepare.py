@@ -2,7 +2,7 @@
 
 from provisioner.documents import Json, encode
 from provisioner.model.host import HostSteps, Prepared, TaskDone
-from provisioner.planning.host_steps import variables
+from provisioner.planning.host.host_steps import variables
 from provisioner.views.layout import Look, count, harmless, wrapped
 from provisioner.views.plan import finding_lines, joined
 

@@ -65,8 +65,8 @@ def _on_disk(place: Place) -> int:
 def _models(plan: Plan, digest: str, store: "Store") -> tuple[ModelStatus, ...]:
     """What was planned of each, and what was measured of it: the same for whoever reads or scripts it."""
     from provisioner.model.learned import Learned
-    from provisioner.planning.merged import apart
-    from provisioner.planning.residuals import readings
+    from provisioner.planning.memory.residuals import readings
+    from provisioner.planning.several.merged import apart
 
     learned = Learned(store.residuals())
     return tuple(
@@ -87,7 +87,7 @@ def bench(state_dir: str, quick: bool, progress: Progress = QUIET, wait: float =
     """How fast what is in force is, kept beside its release."""
     from provisioner.phases.bench import bench as measure
     from provisioner.phases.survey import load_plan
-    from provisioner.planning.merged import apart
+    from provisioner.planning.several.merged import apart
     from provisioner.world.database import is_ours, locked
 
     place = place_of(state_dir)

@@ -53,7 +53,7 @@ def down(state_dir: str, purge: bool = False, progress: Progress = QUIET, wait: 
 
 
 def _kept(place: Place) -> tuple[str, ...]:
-    from provisioner.planning.amounts import size as amount
+    from provisioner.planning.asked.amounts import size as amount
 
     blobs = f"{place.state}/blobs/sha256"
     size = sum(entry.stat().st_size for entry in os.scandir(blobs)) if os.path.isdir(blobs) else 0

@@ -10,7 +10,8 @@ from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine as Plugin
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning import drafters, speculation
+from provisioner.planning.asked import drafters
+from provisioner.planning.tries import speculation
 from tests.bed.engine import Engine
 from tests.unit.planning.samples import plan
 

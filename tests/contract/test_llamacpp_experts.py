@@ -14,8 +14,8 @@ import pytest
 from provisioner.model.catalog import Geometry
 from provisioner.model.spec import Spec
 from provisioner.model.weights import LocalFile, Shelf
-from provisioner.planning.hybrid import load_of
-from provisioner.planning.offload import rows_of
+from provisioner.planning.speed.hybrid import load_of
+from provisioner.planning.tries.offload import rows_of
 from provisioner.weights.gguf import read_header
 from provisioner.world.llamacpp import arguments
 from tests.contract.test_llamacpp_memory import LATENT, SECONDS, logged, write_model

@@ -12,7 +12,7 @@ import pytest
 from provisioner.engines.llamacpp import read_back
 from provisioner.model.catalog import Geometry
 from provisioner.model.measured import DeviceMeasured
-from provisioner.planning import sizing
+from provisioner.planning.memory import sizing
 from provisioner.world import tinymodel
 
 MIB = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
-from provisioner.planning import kv
+from provisioner.planning.memory import kv
 from provisioner.weights.hfconfig import geometry_of_config
 from tests.bed.engine import Engine
 from tests.bed.shapes import SHAPES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.model.load import Card, Degrees, Load
-from provisioner.planning import compressed, pool
+from provisioner.planning.memory import compressed, pool
 from provisioner.weights.hfconfig import geometry_of_config
 from tests.bed import shapes
 from tests.bed.engine import Engine

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from provisioner.planning import drafters, speculation
+from provisioner.planning.asked import drafters
+from provisioner.planning.tries import speculation
 from tests.bed.engine import Engine
 
 pytestmark = [pytest.mark.needs("vllm"), pytest.mark.slow]

@@ -18,7 +18,7 @@ from provisioner.model.load import Degrees
 from provisioner.model.plan import Service
 from provisioner.model.report import Completion
 from provisioner.phases.observe import observe_engines
-from provisioner.planning import kv
+from provisioner.planning.memory import kv
 from provisioner.weights.hfconfig import geometry_of_config
 from provisioner.world import probe
 from tests.bed.engine import Engine

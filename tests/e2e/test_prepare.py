@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from provisioner.planning.firewall import ruleset
+from provisioner.planning.host.firewall import ruleset
 from tests.components import demand
 from tests.e2e import hierarchies
 from tests.e2e.conftest import Installation

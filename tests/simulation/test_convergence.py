@@ -20,8 +20,8 @@ from provisioner.phases.gather import gather
 from provisioner.phases.prepare import Ground, beside_engines, ground
 from provisioner.phases.roll_out import roll_out
 from provisioner.planning import diff
+from provisioner.planning.asked.shorthand import machine_from_text
 from provisioner.planning.plan import make_plan
-from provisioner.planning.shorthand import machine_from_text
 from provisioner.world.machine import RecordedMachine
 from tests.simulation.world import SimulatedWorld
 from tests.splitting import names

@@ -8,7 +8,7 @@ import pytest
 from provisioner.catalog import COMPILED, COMPILED_MODELS, Lines, find, load_catalog, nearest, scan
 from provisioner.errors import BadInput
 from provisioner.model.catalog import Geometry, ModelEntry
-from provisioner.planning.checkpoints import checkpoint_of
+from provisioner.planning.memory.checkpoints import checkpoint_of
 from provisioner.profiles.compile import FOLDER, compile_catalog, compile_models
 
 CATALOG = load_catalog()

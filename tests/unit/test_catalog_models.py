@@ -7,8 +7,8 @@ import pytest
 from provisioner.catalog import load_catalog
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
-from provisioner.planning import kv
-from provisioner.planning.checkpoints import COMPUTED, SCHEMES, checkpoint_bytes, draft_bytes, parameters
+from provisioner.planning.memory import kv
+from provisioner.planning.memory.checkpoints import COMPUTED, SCHEMES, checkpoint_bytes, draft_bytes, parameters
 
 CATALOG = load_catalog()
 MODELS = sorted(CATALOG.models)

@@ -17,11 +17,11 @@ from provisioner.loading import KEYS, load_spec
 from provisioner.model.load import Degrees
 from provisioner.model.plugins import Companion
 from provisioner.model.spec import Rung
-from provisioner.planning import kv, sizing
-from provisioner.planning.amounts import size
-from provisioner.planning.settings import KEYS as SETTINGS
-from provisioner.planning.settings import engine_named, wish_of
-from provisioner.planning.stock import ROUNDED, Subject, from_checkpoint
+from provisioner.planning.asked.amounts import size
+from provisioner.planning.asked.settings import KEYS as SETTINGS
+from provisioner.planning.asked.settings import engine_named, wish_of
+from provisioner.planning.memory import kv, sizing
+from provisioner.planning.sources.stock import ROUNDED, Subject, from_checkpoint
 from tests.program import run
 
 ROOT = Path(__file__).parents[2]

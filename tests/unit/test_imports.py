@@ -95,12 +95,12 @@ CASES = [
     (("plan", "--no-such-option"), UNKNOWN_OPTION, 12),
     (("completion", "bash"), PARSED, 30),
     (("detect", "--json"), MACHINE | COMPRESSION, 66),
-    (("detect",), MACHINE | COMPRESSION, 69),
-    (("status",), STATE, 49),
-    (("history",), STATE, 49),
-    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 114),
-    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 114),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 126),
+    (("detect",), MACHINE | COMPRESSION, 70),
+    (("status",), STATE, 50),
+    (("history",), STATE, 50),
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 121),
+    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 121),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 133),
 ]
 
 

@@ -13,7 +13,7 @@ from provisioner.facts.document import facts_document, facts_from_document
 from provisioner.model.facts import Accelerator, Answers, AskTools, HostFacts, PciDevice, Question, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.phases.gather import gather
-from provisioner.planning.devices import entry_of
+from provisioner.planning.asked.devices import entry_of
 from provisioner.world.machine import RecordedMachine
 from provisioner.world.recorder import Recorder
 from tests.machines.compose import composed

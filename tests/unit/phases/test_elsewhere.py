@@ -14,7 +14,7 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.phases.elsewhere import elsewhere, side_by_side
 from provisioner.phases.prepare import facts_here, insist
-from provisioner.planning.residuals import readings
+from provisioner.planning.memory.residuals import readings
 from provisioner.world import tinymodel
 from provisioner.world.database import locked
 from tests.hub import Hub, serving

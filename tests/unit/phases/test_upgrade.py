@@ -7,9 +7,9 @@ from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.phases.upgrade import in_force
-from provisioner.planning.beside import with_companions
 from provisioner.planning.difference import differences
 from provisioner.planning.plan import make_plan
+from provisioner.planning.serving.beside import with_companions
 from provisioner.rendering import render
 from provisioner.targets.docker import TARGET
 from provisioner.world import files

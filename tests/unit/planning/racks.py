@@ -8,7 +8,7 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.facts import Accelerator, Link, Mig, Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning.layouts import Layout, Site, layouts
+from provisioner.planning.machine.layouts import Layout, Site, layouts
 
 MIB, GIB = 1 << 20, 1 << 30
 RTX_4090, RTX_3090 = ("NVIDIA GeForce RTX 4090", 24564, "8.9"), ("NVIDIA GeForce RTX 3090", 24576, "8.6")

@@ -10,8 +10,8 @@ from provisioner.model.plugins import Place
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import GgufHeader, LocalFile, Shelf
+from provisioner.planning.asked.shorthand import machine_from_text
 from provisioner.planning.plan import make_plan
-from provisioner.planning.shorthand import machine_from_text
 
 CATALOG = load_catalog()
 PLACE = Place("/var/lib/provision", "/opt/provision/bin/python", "/etc/systemd/system", user_manager=False)

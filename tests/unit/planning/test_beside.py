@@ -2,7 +2,7 @@
 
 from provisioner.model.facts import Interface, Unknown
 from provisioner.model.record import replace
-from provisioner.planning.beside import addresses
+from provisioner.planning.serving.beside import addresses
 from tests.unit.planning.samples import machine
 
 NETWORK = (

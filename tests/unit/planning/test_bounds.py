@@ -8,14 +8,14 @@ from provisioner.model.load import Load, Usage
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung, Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.attempt import Choice, Scene
-from provisioner.planning.choose import choose
-from provisioner.planning.devices import link_of
-from provisioner.planning.ground import survey
-from provisioner.planning.layouts import Site
-from provisioner.planning.served import attempts, short, try_served
-from provisioner.planning.settings import wish_of
-from provisioner.planning.tried import Asked
+from provisioner.planning.asked.devices import link_of
+from provisioner.planning.asked.settings import wish_of
+from provisioner.planning.machine.ground import survey
+from provisioner.planning.machine.layouts import Site
+from provisioner.planning.tries.attempt import Choice, Scene
+from provisioner.planning.tries.choose import choose
+from provisioner.planning.tries.served import attempts, short, try_served
+from provisioner.planning.tries.tried import Asked
 from tests.unit.planning.samples import CATALOG, machine
 
 MACHINES = (

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.model.record import replace
-from provisioner.planning.capacity import CHAT, Copies, Work, capacity, concurrent, total_rate
-from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.planning.rates import Situation, Span, architecture_of, span_of
-from provisioner.planning.roofline import Rates, Reads, decode_seconds, first_token_seconds, reads_of
+from provisioner.planning.memory.checkpoints import checkpoint_of
+from provisioner.planning.speed.capacity import CHAT, Copies, Work, capacity, concurrent, total_rate
+from provisioner.planning.speed.rates import Situation, Span, architecture_of, span_of
+from provisioner.planning.speed.roofline import Rates, Reads, decode_seconds, first_token_seconds, reads_of
 from tests.unit.planning.samples import CATALOG
 
 MODELS = ("qwen3-8b", "deepseek-r1-distill-qwen-32b", "qwen3-30b-a3b", "gpt-oss-120b", "deepseek-r1")

@@ -4,8 +4,8 @@ import pytest
 
 from provisioner.catalog import load_catalog
 from provisioner.model.load import Degrees
-from provisioner.planning.checkpoints import checkpoint_bytes, checkpoint_of, draft_bytes, parameters, parts
-from provisioner.planning.kv import fixed_bytes, groups
+from provisioner.planning.memory.checkpoints import checkpoint_bytes, checkpoint_of, draft_bytes, parameters, parts
+from provisioner.planning.memory.kv import fixed_bytes, groups
 
 CATALOG = load_catalog()
 GIB = 2**30

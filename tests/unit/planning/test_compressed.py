@@ -7,7 +7,7 @@ import pytest
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
-from provisioner.planning import compressed, kv, pool
+from provisioner.planning.memory import compressed, kv, pool
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30

@@ -5,7 +5,7 @@ import pytest
 from provisioner.model.facts import Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.host_part import HOST_BYTES, RANK_HOST_BYTES
+from provisioner.planning.memory.host_part import HOST_BYTES, RANK_HOST_BYTES
 from tests.unit.planning.samples import decision, machine, plan, used
 
 SMALL = Spec(profile="lite", engine="vllm")

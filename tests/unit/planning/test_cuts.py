@@ -3,8 +3,8 @@
 import pytest
 
 from provisioner.model.catalog import Geometry
-from provisioner.planning.cuts import Refuses, across, cuts, order
-from provisioner.planning.layouts import Site, apart
+from provisioner.planning.machine.cuts import Refuses, across, cuts, order
+from provisioner.planning.machine.layouts import Site, apart
 from tests.unit.planning.racks import DENSE, LATENT, RACKS, divides, no_tensor
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from provisioner.documents import Json
 from provisioner.model.spec import Spec
-from provisioner.planning.beside import with_companions
 from provisioner.planning.document import SCHEMA, plan_document
+from provisioner.planning.serving.beside import with_companions
 from tests.unit.planning.samples import PLACE, machine, plan
 from tests.unit.planning.test_golden_plans import MACHINES
 

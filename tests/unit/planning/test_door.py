@@ -6,7 +6,7 @@ import pytest
 
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
-from provisioner.planning.beside import with_companions
+from provisioner.planning.serving.beside import with_companions
 from provisioner.targets import docker
 from tests.unit.planning.samples import PLACE, machine, plan
 

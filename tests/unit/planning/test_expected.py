@@ -9,16 +9,16 @@ from benchmarks.speed_accuracy import measure, summary
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
-from provisioner.planning import sizing
-from provisioner.planning.amounts import GIB
-from provisioner.planning.capacity import Estimate, Expected
-from provisioner.planning.checkpoints import checkpoint_of
-from provisioner.planning.expected import SHAPELESS, expect, expect_split
-from provisioner.planning.host_speed import HostSpeed
-from provisioner.planning.hybrid import LAYERS, Split, load_of
-from provisioner.planning.kv import bytes_per_token
-from provisioner.planning.roofline import reads_of
-from provisioner.planning.speed import Speed
+from provisioner.planning.asked.amounts import GIB
+from provisioner.planning.memory import sizing
+from provisioner.planning.memory.checkpoints import checkpoint_of
+from provisioner.planning.memory.kv import bytes_per_token
+from provisioner.planning.speed.bandwidth import Speed
+from provisioner.planning.speed.capacity import Estimate, Expected
+from provisioner.planning.speed.expected import SHAPELESS, expect, expect_split
+from provisioner.planning.speed.host_speed import HostSpeed
+from provisioner.planning.speed.hybrid import LAYERS, Split, load_of
+from provisioner.planning.speed.roofline import reads_of
 from tests.unit.planning.samples import CATALOG
 
 ROWS = CATALOG.speed_rows()

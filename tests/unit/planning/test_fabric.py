@@ -4,7 +4,7 @@ import pytest
 
 from provisioner.model.facts import Interface, NumaNode, RdmaDevice, Unknown
 from provisioner.model.record import replace
-from provisioner.planning.fabric import numa_of, rendezvous
+from provisioner.planning.machine.fabric import numa_of, rendezvous
 from tests.unit.planning.racks import card
 
 UNKNOWN = Unknown("it could not be asked")

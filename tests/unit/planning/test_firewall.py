@@ -2,7 +2,7 @@
 
 import pytest
 
-from provisioner.planning.firewall import UNIT, ruleset
+from provisioner.planning.host.firewall import UNIT, ruleset
 
 
 def test_one_table_that_replaces_itself_in_one_step() -> None:

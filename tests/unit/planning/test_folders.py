@@ -4,8 +4,8 @@ from pathlib import Path
 
 from provisioner.model.record import replace
 from provisioner.model.weights import CheckpointFolder, Shelf
-from provisioner.planning.folders import from_folder
-from provisioner.planning.stock import Subject
+from provisioner.planning.sources.folders import from_folder
+from provisioner.planning.sources.stock import Subject
 from provisioner.weights.folder import checkpoint_in
 from tests.unit.weights.checkpoints import PARAMETERS, checkpoint, write
 

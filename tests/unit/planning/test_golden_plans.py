@@ -7,7 +7,7 @@ import pytest
 
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
-from provisioner.planning.amounts import size
+from provisioner.planning.asked.amounts import size
 from provisioner.planning.document import plan_document
 from tests.unit.planning.samples import CATALOG, plan
 

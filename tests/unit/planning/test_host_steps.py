@@ -18,8 +18,8 @@ from provisioner.model.spec import Spec
 from provisioner.model.upkeep import Upkeep
 from provisioner.phases.doctor import upkeep_of
 from provisioner.phases.gather import gather
-from provisioner.planning.host_packages import KNOWN
-from provisioner.planning.host_steps import host_steps, variables
+from provisioner.planning.host.host_packages import KNOWN
+from provisioner.planning.host.host_steps import host_steps, variables
 from provisioner.world.machine import RecordedMachine
 from tests.machines import upkeep
 from tests.machines.compose import Json

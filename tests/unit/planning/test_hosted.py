@@ -5,7 +5,7 @@ import pytest
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.hosted import FOLDER
+from provisioner.planning.tries.hosted import FOLDER
 from tests.unit.planning.samples import GIB, plan
 
 R1 = Spec(model="deepseek-r1", engine="ktransformers", precision="q4_k_m", context=4096, concurrency=1)

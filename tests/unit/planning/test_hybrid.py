@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from provisioner.model.facts import Unknown
 from provisioner.model.record import replace
-from provisioner.planning import ktransformers, sizing
-from provisioner.planning.amounts import GIB, MIB
-from provisioner.planning.capacity import Expected
-from provisioner.planning.cores import thread_count
-from provisioner.planning.host_speed import HostSpeed, host_speed
-from provisioner.planning.hybrid import LAYERS, Load, Split, load_of, not_worth_fetching, tokens_per_second
-from provisioner.planning.rates import Situation, Span, architecture_of, span_of, values_of
+from provisioner.planning.asked.amounts import GIB, MIB
+from provisioner.planning.machine.cores import thread_count
+from provisioner.planning.memory import sizing
+from provisioner.planning.speed.capacity import Expected
+from provisioner.planning.speed.host_speed import HostSpeed, host_speed
+from provisioner.planning.speed.hybrid import LAYERS, Load, Split, load_of, not_worth_fetching, tokens_per_second
+from provisioner.planning.speed.rates import Situation, Span, architecture_of, span_of, values_of
+from provisioner.planning.tries import ktransformers
 from tests.unit.planning.samples import CATALOG, altered, machine
 
 R1_Q4 = 404_430_000_000

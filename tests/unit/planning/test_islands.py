@@ -9,7 +9,7 @@ from provisioner.accelerators.nvidia import VENDOR
 from provisioner.model.facts import Accelerator, Link, Unknown
 from provisioner.model.record import replace
 from provisioner.phases.gather import gather
-from provisioner.planning.islands import MACHINE, Island, islands, levels, nearness, usable
+from provisioner.planning.machine.islands import MACHINE, Island, islands, levels, nearness, usable
 from provisioner.world.machine import RecordedMachine
 from tests.unit.planning.racks import H20, RACKS, broken, card, linked, partitioned, two_sockets_8x4090
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning import kv
+from provisioner.planning.memory import kv
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30

@@ -6,8 +6,8 @@ import pytest
 
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning.islands import usable
-from provisioner.planning.layouts import Site, key, layouts, on_devices
+from provisioner.planning.machine.islands import usable
+from provisioner.planning.machine.layouts import Site, key, layouts, on_devices
 from tests.unit.planning.racks import (
     DENSE,
     GIB,

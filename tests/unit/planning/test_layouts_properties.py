@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from provisioner.model.facts import Accelerator, Unknown
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning.islands import device_name, islands
-from provisioner.planning.layouts import Layout, Site, layouts
+from provisioner.planning.machine.islands import device_name, islands
+from provisioner.planning.machine.layouts import Layout, Site, layouts
 from tests.unit.planning.racks import (
     DENSE,
     GIB,

@@ -8,7 +8,7 @@ from provisioner.model.facts import HostFacts, Interface
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.stock import from_checkpoint, published
+from provisioner.planning.sources.stock import from_checkpoint, published
 from tests.unit.planning.samples import CATALOG, decision, machine, plan
 
 TWO_910B = "8x 910B3, 2 sockets, 128 cores, 1536 GiB, 8 TiB disk, 2 nodes"

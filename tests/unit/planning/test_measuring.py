@@ -5,7 +5,7 @@ import pytest
 from provisioner.model.baseline import Figure, Speed
 from provisioner.model.record import replace
 from provisioner.model.report import Completion
-from provisioner.planning.measuring import figure, rate, slower, speed, total_rate
+from provisioner.planning.speed.measuring import figure, rate, slower, speed, total_rate
 
 
 def answer(*arrivals: float, tokens: int = 0) -> Completion:

@@ -4,7 +4,7 @@ import pytest
 
 from provisioner.errors import BadInput
 from provisioner.model.spec import Spec
-from provisioner.planning.names import find_model, lookup, of_catalog, precision_of, published
+from provisioner.planning.asked.names import find_model, lookup, of_catalog, precision_of, published
 from tests.unit.planning.samples import CATALOG, plan
 
 WRITTEN = (

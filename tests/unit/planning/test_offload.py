@@ -9,12 +9,12 @@ from provisioner.model.facts import Unknown
 from provisioner.model.plan import Change, Decision, DeviceBudget, Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning import sizing
-from provisioner.planning.amounts import GIB
-from provisioner.planning.budget import Fit
-from provisioner.planning.ground import Room
-from provisioner.planning.hybrid import load_of
-from provisioner.planning.offload import by_experts, rows_of, with_copies
+from provisioner.planning.asked.amounts import GIB
+from provisioner.planning.machine.ground import Room
+from provisioner.planning.memory import sizing
+from provisioner.planning.memory.budget import Fit
+from provisioner.planning.speed.hybrid import load_of
+from provisioner.planning.tries.offload import by_experts, rows_of, with_copies
 from tests.unit.planning.samples import CATALOG, altered, machine, plan
 
 DESKTOP = "1x RTX 4090, 16 cores, 192 GiB"

@@ -6,10 +6,10 @@ import pytest
 
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
-from provisioner.planning.islands import FABRIC, NUMA, SWITCH
-from provisioner.planning.layouts import Site, layouts, on_devices
-from provisioner.planning.packing import Item, Option, Packed, devices_of, option_of, pack
-from provisioner.planning.unplaced import Unplaced, explain
+from provisioner.planning.machine.islands import FABRIC, NUMA, SWITCH
+from provisioner.planning.machine.layouts import Site, layouts, on_devices
+from provisioner.planning.several.packing import Item, Option, Packed, devices_of, option_of, pack
+from provisioner.planning.several.unplaced import Unplaced, explain
 from tests.unit.planning.racks import DENSE, GIB, RACKS, divides, shape, with_free
 
 

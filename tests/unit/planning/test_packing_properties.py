@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.model.record import replace
-from provisioner.planning.islands import FABRIC, MACHINE, NUMA, SWITCH
-from provisioner.planning.packing import Device, Item, Option, Packed, Placed, devices_of, pack
-from provisioner.planning.unplaced import explain
+from provisioner.planning.machine.islands import FABRIC, MACHINE, NUMA, SWITCH
+from provisioner.planning.several.packing import Device, Item, Option, Packed, Placed, devices_of, pack
+from provisioner.planning.several.unplaced import explain
 from tests.unit.planning.racks import GIB, RACKS, with_free
 
 Score = tuple[int, float, int, int]

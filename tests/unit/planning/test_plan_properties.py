@@ -13,11 +13,11 @@ from provisioner.model.plan import Change, Plan
 from provisioner.model.record import fields, replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.devices import card_of
+from provisioner.planning.asked.devices import card_of
+from provisioner.planning.asked.settings import engine_named
+from provisioner.planning.asked.whatif import what_if
 from provisioner.planning.document import plan_document
 from provisioner.planning.plan import make_plan
-from provisioner.planning.settings import engine_named
-from provisioner.planning.whatif import what_if
 from tests.thorough import examples
 from tests.unit.planning.samples import CATALOG, GIB, PLACE, altered, machine, plan, with_backends, with_more_memory
 

@@ -10,7 +10,7 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load, Usage
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
-from provisioner.planning import kv, pool, sharding
+from provisioner.planning.memory import kv, pool, sharding
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30

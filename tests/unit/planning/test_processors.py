@@ -7,7 +7,7 @@ from provisioner.model.facts import Cpu, HostFacts, Unknown
 from provisioner.model.plan import Plan, Service
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.cpu_ranks import cpu_ranks
+from provisioner.planning.machine.cpu_ranks import cpu_ranks
 from tests.unit.planning.samples import GIB, decision, machine, plan
 
 TWO_SOCKETS = "2 sockets, 64 cores, 512 GiB"

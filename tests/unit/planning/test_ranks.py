@@ -7,7 +7,7 @@ from provisioner.model.outcome import Planned
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.ranks import FIRST_NODE
+from provisioner.planning.serving.ranks import FIRST_NODE
 from provisioner.targets.docker import container_of
 from provisioner.views.layout import Look
 from provisioner.views.plan import action_lines, verdict_lines

@@ -6,7 +6,7 @@ import pytest
 
 from provisioner.documents import decode
 from provisioner.model.speed import SpeedRow
-from provisioner.planning.rates import RATE_NAMES, Situation, holds, numbers, pick, values_of
+from provisioner.planning.speed.rates import RATE_NAMES, Situation, holds, numbers, pick, values_of
 from tests.unit.planning.samples import CATALOG
 
 ROWS = CATALOG.speed_rows()

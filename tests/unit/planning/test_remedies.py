@@ -8,8 +8,8 @@ from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.quality import UNMEASURED, answers_in
-from provisioner.planning.whatif import what_if
+from provisioner.planning.asked.whatif import what_if
+from provisioner.planning.remedies.quality import UNMEASURED, answers_in
 from tests.unit.planning.samples import CATALOG, GIB, altered, local, machine, plan, with_limits
 
 

@@ -14,8 +14,8 @@ from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
+from provisioner.planning.memory.residuals import FIELDS, reckon, residuals, shifted, told
 from provisioner.planning.plan import make_plan
-from provisioner.planning.residuals import FIELDS, reckon, residuals, shifted, told
 from tests.unit.planning.samples import CATALOG, GIB, PLACE, machine, plan
 
 LOGS = Path(__file__).parents[1] / "engines" / "logs"

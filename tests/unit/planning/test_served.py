@@ -8,8 +8,8 @@ from provisioner.model.load import Card
 from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.images import choose_image
-from provisioner.planning.whatif import what_if
+from provisioner.planning.asked.whatif import what_if
+from provisioner.planning.sources.images import choose_image
 from tests.unit.planning.samples import CATALOG, GIB, decision, machine, plan
 
 

@@ -6,9 +6,9 @@ from provisioner.errors import BadInput
 from provisioner.model.facts import Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning import stock
-from provisioner.planning.service import model_path
-from provisioner.planning.settings import engine_named
+from provisioner.planning.asked.settings import engine_named
+from provisioner.planning.serving.service import model_path
+from provisioner.planning.sources import stock
 from tests.unit.planning.samples import CATALOG, GIB, PLACE, machine, plan, used
 
 EIGHT = "8x h100-sxm-80g, 2 sockets, 64 cores, 512 GiB"

@@ -8,7 +8,7 @@ from provisioner.model.catalog import Geometry
 from provisioner.model.load import Degrees
 from provisioner.model.record import replace
 from provisioner.model.weights import TensorBytes
-from provisioner.planning import checkpoints, sharding
+from provisioner.planning.memory import checkpoints, sharding
 from tests.unit.planning.samples import CATALOG
 
 GIB = 1 << 30

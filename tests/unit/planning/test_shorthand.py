@@ -11,8 +11,8 @@ from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
-from provisioner.planning.devices import named
-from provisioner.planning.whatif import what_if
+from provisioner.planning.asked.devices import named
+from provisioner.planning.asked.whatif import what_if
 from tests.unit.planning.samples import CATALOG, GIB, machine, plan
 
 

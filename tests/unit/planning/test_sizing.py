@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.model.catalog import Geometry
-from provisioner.planning import sizing
+from provisioner.planning.memory import sizing
 from tests.unit.planning.samples import CATALOG
 
 MIB = 1 << 20

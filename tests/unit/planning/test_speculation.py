@@ -8,7 +8,7 @@ from provisioner.errors import BadInput
 from provisioner.model.plan import Plan
 from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
-from provisioner.planning.drafters import Drafting, parse
+from provisioner.planning.asked.drafters import Drafting, parse
 from tests.unit.planning.samples import decision, local, plan
 
 CARDS = "8x H200 SXM, 2 sockets, 128 cores, 2 TiB"

@@ -7,7 +7,7 @@ from provisioner.model.spec import Spec
 from provisioner.model.weights import Shelf
 from provisioner.planning.document import plan_document
 from provisioner.planning.entrance import behind, entrance, models_of
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from provisioner.rendering import held_by
 from provisioner.targets import process, systemd
 from tests.unit.planning.samples import PLACE, local, plan

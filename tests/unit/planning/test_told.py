@@ -10,10 +10,10 @@ from provisioner.model.plan import Plan
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.model.weights import CheckpointFolder, Shelf
-from provisioner.planning.attempt import Attempt, Scene
-from provisioner.planning.choose import choose
-from provisioner.planning.ground import survey
-from provisioner.planning.settings import wish_of
+from provisioner.planning.asked.settings import wish_of
+from provisioner.planning.machine.ground import survey
+from provisioner.planning.tries.attempt import Attempt, Scene
+from provisioner.planning.tries.choose import choose
 from provisioner.weights.folder import checkpoint_in
 from tests.unit.planning.samples import CATALOG, GIB, decision, machine, plan, used
 from tests.unit.weights.checkpoints import CONFIG, PARTS, checkpoint, safetensors, write

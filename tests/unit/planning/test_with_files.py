@@ -8,8 +8,8 @@ from provisioner.catalog import load_catalog
 from provisioner.model.plan import WeightFile
 from provisioner.model.record import replace
 from provisioner.model.weights import CheckpointFolder, ConfigFacts, Shelf, TensorBytes
-from provisioner.planning.folders import with_files
-from provisioner.planning.stock import Subject, from_checkpoint
+from provisioner.planning.sources.folders import with_files
+from provisioner.planning.sources.stock import Subject, from_checkpoint
 
 ENTRY = load_catalog().model("qwen3-0.6b")
 REPOSITORY = "Qwen/Qwen3-0.6B"

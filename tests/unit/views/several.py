@@ -5,7 +5,7 @@ from provisioner.model.plan import Parallel, Plan, PlannedModel
 from provisioner.model.record import replace
 from provisioner.model.report import Observed
 from provisioner.model.upgrading import Difference, Speeds
-from provisioner.planning.merged import apart
+from provisioner.planning.several.merged import apart
 from tests.unit.views import samples
 
 SMALL = replace(samples.MODEL, id="qwen3-0.6b", title="Qwen3 0.6B", precision="q8_0")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioner.catalog import Catalog, load_catalog
 from provisioner.model.catalog import Geometry, ModelEntry
 from provisioner.model.weights import ConfigFacts, TensorBytes
-from provisioner.planning.checkpoints import parameters
+from provisioner.planning.memory.checkpoints import parameters
 from provisioner.weights.hfconfig import facts_of_config, geometry_of_config
 from provisioner.weights.tensorkinds import kind_of
 

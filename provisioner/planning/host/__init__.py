@@ -1,0 +1,1 @@
+"""What the host itself has to be given first."""

@@ -1,0 +1,1 @@
+"""How fast it will be, and for how many people: estimates with their basis."""
