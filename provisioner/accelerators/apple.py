@@ -2,7 +2,7 @@
 
 from provisioner.accelerators._reading import BARE, told, whole, why
 from provisioner.model.answers import pairs
-from provisioner.model.facts import Accelerator, Answers, AskTools, CannotAsk, Fact, Unknown
+from provisioner.model.facts import DARWIN, Accelerator, Answers, AskTools, CannotAsk, Fact, Unknown
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import replace
 
@@ -53,6 +53,6 @@ VENDOR = Vendor(
     pci_vendor_ids=(),
     probe=Fact("accelerators.apple", AskTools((CHIP, LIMIT), ("/usr/sbin",)), parse, absent=()),
     visible_devices="",
-    system="Darwin",
+    system=DARWIN,
     host_share=share,
 )

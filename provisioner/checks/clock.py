@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.facts import Host, Unknown
+from provisioner.model.facts import DARWIN, Host, Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Check, View
 
@@ -15,7 +15,7 @@ FIX_ON_MACOS = "`sudo sntp -sS time.apple.com`, or set it in System Settings, Ge
 
 def run(view: View) -> Iterator[Finding]:
     software, host = view.facts.software, view.facts.host
-    fix = FIX_ON_MACOS if isinstance(host, Host) and host.system == "Darwin" else FIX
+    fix = FIX_ON_MACOS if isinstance(host, Host) and host.system == DARWIN else FIX
     if not isinstance(software.clock_unix, Unknown) and software.clock_unix < MADE_UNIX:
         level = "error" if _downloads(view) else "warning"
         yield Finding(NAME, level, "the clock is wrong: it stands before the day this program was made", fix=fix)

@@ -7,6 +7,7 @@ source of `lms` (lmstudio-ai/lms@07b7252), and nobody ran it here.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from provisioner.model.facts import DARWIN
 from provisioner.model.plan import Loaded, Service
 from provisioner.model.plugins import Engine
 
@@ -113,7 +114,7 @@ ENGINE = Engine(
     installed_at=PROGRAM,
     install=INSTALL,
     targets=("systemd", "process"),
-    systems=("Darwin",),
+    systems=(DARWIN,),
     vendors=("nvidia", "amd", "apple"),
     causes=causes,
 )

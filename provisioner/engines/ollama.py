@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from provisioner.model.facts import Accelerator
+from provisioner.model.facts import DARWIN, Accelerator
 from provisioner.model.plan import Service
 from provisioner.model.plugins import Engine
 
@@ -109,7 +109,7 @@ ENGINE = Engine(
     keyless=True,
     one_file=True,
     targets=("docker",),
-    systems=("Darwin",),
+    systems=(DARWIN,),
     vendors=("nvidia", "amd", "apple"),
     on_devices=on_devices,
     causes=causes,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from provisioner.facts.macos import FOLDERS
+from provisioner.facts._macos import FOLDERS
 from provisioner.model.answers import printed
 from provisioner.model.facts import Answers, AskTools, Fact, Interface, Unknown
 

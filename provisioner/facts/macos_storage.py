@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from provisioner.facts.macos import FOLDERS
+from provisioner.facts._macos import FOLDERS
 from provisioner.model.answers import printed
 from provisioner.model.facts import Answers, AskTools, CannotAsk, Disk, Fact, Filesystem, Unknown
 from provisioner.model.record import dataclass, replace
@@ -14,7 +14,7 @@ DF, MOUNT = "df -kl", "mount"
 DISKS = "system_profiler SPNVMeDataType -json"
 DATA = "/System/Volumes/Data"
 """Since macOS 10.15 the root is sealed, and what is written below it lies on this volume, by the system's own links."""
-HIDDEN = ("/System/Volumes/", "/dev", "/private/var/vm")
+HIDDEN = ("/System/Volumes/", "/dev/", "/private/var/vm/")
 """The system's own: swap, start-up, updates."""
 MOUNTED = re.compile(r"(?P<device>.+?) on (?P<point>/.*) \((?P<options>[^()]+)\)")
 """`/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)`."""
@@ -83,10 +83,14 @@ def parse_disks(answers: Answers) -> tuple[Disk, ...]:
         item
         for one in controllers
         if isinstance(one, dict)
-        for item in one.get("_items") or ()
+        for item in _listed(one.get("_items"))
         if isinstance(item, dict)
     ]
     return tuple(_disk(item) for item in items if isinstance(item.get("size_in_bytes"), int))
+
+
+def _listed(items: object) -> list[object]:
+    return items if isinstance(items, list) else []
 
 
 def _disk(item: Mapping[str, object]) -> Disk:

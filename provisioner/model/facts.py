@@ -5,6 +5,9 @@ from typing import Generic, Protocol, TypeVar
 
 from provisioner.model.record import dataclass
 
+DARWIN = "Darwin"
+"""What the kernel of macOS calls itself."""
+
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - short where it is used; `Fact[int]` is also a `Fact[int | None]`.
 
 

@@ -26,6 +26,7 @@ from provisioner.facts import (
     systemd,
 )
 from provisioner.model.facts import (
+    DARWIN,
     Accelerator,
     Answers,
     AskAll,
@@ -56,7 +57,6 @@ from provisioner.model.record import dataclass, replace
 
 T = TypeVar("T")
 
-MACOS = "Darwin"
 MOST_PLACES = 12
 """Of one question; where it reads more files, their folders say enough."""
 
@@ -81,7 +81,7 @@ def gather(machine: Machine, vendors: Mapping[str, Vendor]) -> HostFacts:
     asked = Asked(machine)
     found = asked.about(presence.FACT)
     signs = presence.Presence("", ()) if isinstance(found, Unknown) else found
-    kind = _macos() if signs.system == MACOS else LINUX
+    kind = _macos() if signs.system == DARWIN else LINUX
     devices = _devices(asked)
     on_bus = () if isinstance(devices, Unknown) else devices
     seen = [name for name, vendor in vendors.items() if is_seen(vendor, on_bus, signs)]
@@ -210,13 +210,15 @@ LINUX = Kind(host.FACT, cpu.FACT, memory.FACT, disk.FACT, network.FACT, _filesys
 
 def _macos() -> Kind:
     """A Mac has no files for it: programs of its own are asked."""
-    from provisioner.facts import macos, macos_network, macos_storage  # Nobody else pays for them.
+    # Nobody else pays for them.
+    from provisioner.facts import macos_cpu, macos_host, macos_memory, macos_network, macos_storage
+    from provisioner.facts._macos import NO_GROUPS
 
-    facts = (macos.HOST, macos.CPU, macos.MEMORY, macos_storage.INTERNAL, macos_network.FACT)
+    facts = (macos_host.FACT, macos_cpu.FACT, macos_memory.FACT, macos_storage.INTERNAL, macos_network.FACT)
     return Kind(
         *facts,
         filesystems=lambda asked: asked.about(macos_storage.FILESYSTEMS),
-        limits=lambda _: macos.NO_GROUPS,
+        limits=lambda _: NO_GROUPS,
         tools=(*(fact.question for fact in facts), macos_storage.FILESYSTEMS.question),
     )
 

@@ -3,8 +3,10 @@
 import json
 
 from provisioner.accelerators.apple import CHIP, LIMIT
-from provisioner.facts import macos as mac
 from provisioner.facts import macos_network, macos_storage
+from provisioner.facts._macos import MORE, SYSCTL
+from provisioner.facts.macos_host import SW_VERS
+from provisioner.facts.macos_memory import VM_STAT
 from provisioner.world.scrub import Scrubber
 from tests.machines import macos
 from tests.machines.compose import Json
@@ -44,10 +46,10 @@ def tools(dump: str, memory: str, sw_vers: str = macos.SW_VERS, limit: int = 0) 
     return {
         CHIP: asked(dump, CHIP),
         LIMIT: f"iogpu.wired_limit_mb: {limit}\n",
-        mac.SYSCTL: asked(dump, mac.SYSCTL),
-        mac.MORE: asked(dump, mac.MORE),
-        mac.VM_STAT: memory,
-        mac.SW_VERS: sw_vers,
+        SYSCTL: asked(dump, SYSCTL),
+        MORE: asked(dump, MORE),
+        VM_STAT: memory,
+        SW_VERS: sw_vers,
         **ELSEWHERE,
     }
 

@@ -110,7 +110,9 @@ def _with_host(facts: HostFacts, said: Said, *, more: bool) -> HostFacts:
         facts = replace(
             facts, memory=_memory(facts.memory, said, more=more), limits=_limits(facts.limits, said, more=more)
         )
-    if said.dimms != Dimms() and isinstance(facts.memory, Memory):
+    if said.dimms != Dimms():
+        if isinstance(facts.memory, Unknown):
+            raise BadInput("--what-if: how much memory there is, is not known", fix='`--what-if "512 GiB DDR5-4800"`')
         sockets = 1 if isinstance(facts.cpu, Unknown) else facts.cpu.sockets
         facts = replace(facts, memory=made_of(facts.memory, said.dimms, sockets))
     if said.nodes is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.facts import Accelerator, Host, HostFacts, Limits, Memory, Unknown
+from provisioner.model.facts import DARWIN, Accelerator, Host, HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
@@ -12,7 +12,7 @@ CUDA_WHEEL = "pip install xllamacpp --force-reinstall --index-url https://xorbit
 """The engine's build for NVIDIA cards, as its documentation gives it."""
 
 LINUX = "Linux"
-SYSTEM_NAMES = {"Darwin": "macOS"}
+SYSTEM_NAMES = {DARWIN: "macOS"}
 """What people call other systems."""
 DEVICE_RESERVE = 256 * MIB
 """Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
@@ -123,18 +123,18 @@ BESIDE_LIMITED = 2 * GIB
 
 def _limit(sharing: list[Accelerator], total: int) -> int | None:
     """What the cards may have of the memory that they share, by the system's own limit or its rule; None where there is none."""
-    rule = _maker(sharing[0].vendor).host_share
+    rule = _maker(sharing[0]).host_share
     if rule is None:
         return None
     return sum(rule(total) if isinstance(card.memory_bytes, Unknown) else card.memory_bytes for card in sharing)
 
 
-def _maker(vendor: str) -> Vendor:
+def _maker(card: Accelerator) -> Vendor:
     from provisioner.catalog import find  # Few machines have such a card.
 
-    found = find("provisioner.accelerators", "VENDOR", vendor)
+    found = find("provisioner.accelerators", "VENDOR", card.vendor)
     if not isinstance(found, Vendor):
-        raise TypeError(f"{vendor} is no maker")
+        raise TypeError(f"{card.vendor} is no maker")
     return found
 
 
@@ -144,7 +144,7 @@ def system_of(facts: HostFacts) -> str:
         return facts.host.system
     sharing = [card for found in facts.accelerators.values() if not isinstance(found, Unknown)
                for card in found if card.shares_host_memory and card.vendor in EMBEDDED]  # fmt: skip
-    return _maker(sharing[0].vendor).system if sharing else ""
+    return _maker(sharing[0]).system if sharing else ""
 
 
 def parted(facts: HostFacts, servers: int) -> HostFacts:
@@ -275,7 +275,7 @@ def _silent(facts: HostFacts, host_only: str) -> Finding | None:
         if not isinstance(asked, Unknown) or (vendor == "nvidia" and not _nvidia_on_the_bus(facts)):
             continue
         title = MAKERS.get(vendor, vendor)
-        if system := _maker(vendor).system:
+        if system := system_of(facts):
             told = f"{SYSTEM_NAMES.get(system, system)} does not tell what GPU is there: {asked.reason}"
             return Finding("accelerator-usable", "error", told, fix=f"see to it, {host_only}")
         message = f"a device of {title} is on the bus, but its driver does not answer: {asked.reason}"

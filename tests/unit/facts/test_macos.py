@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.facts import macos, macos_network, macos_storage
+from provisioner.facts import macos_cpu, macos_host, macos_memory, macos_network, macos_storage
+from provisioner.facts._macos import MORE, SYSCTL
+from provisioner.facts.macos_host import SW_VERS
+from provisioner.facts.macos_memory import VM_STAT
 from provisioner.model.facts import Answers, CannotAsk, Cpu, Host, HostFacts, Memory, Unknown
 from provisioner.phases.gather import gather
 from provisioner.world.machine import RecordedMachine
@@ -25,12 +28,12 @@ def facts_of(name: str) -> HostFacts:
 
 
 def cpu(dump: str) -> Cpu:
-    return macos.parse_cpu({macos.SYSCTL: macs.asked(dump, macos.SYSCTL)})
+    return macos_cpu.parse({SYSCTL: macs.asked(dump, SYSCTL)})
 
 
 def memory(dump: str, vm_stat: str) -> Memory:
-    told = {command: macs.asked(dump, command) for command in (macos.SYSCTL, macos.MORE)}
-    return macos.parse_memory({**told, macos.VM_STAT: vm_stat})
+    told = {command: macs.asked(dump, command) for command in (SYSCTL, MORE)}
+    return macos_memory.parse({**told, VM_STAT: vm_stat})
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,10 @@ def test_disks() -> None:
     )
 
 
+def test_controllers_without_a_list_of_disks_are_none() -> None:
+    assert macos_storage.parse_disks({macos_storage.DISKS: '{"SPNVMeDataType": [{"_items": 3}, {}, 4]}'}) == ()
+
+
 def test_interfaces() -> None:
     found = macos_network.parse({macos_network.IFCONFIG: printed.IFCONFIG, macos_network.PORTS: printed.PORTS})
     assert {one.name: (one.kind, one.up, one.speed_mbps, one.mtu, one.address) for one in found} == {
@@ -153,10 +160,10 @@ def test_all_that_every_machine_has_is_known_of_a_mac(name: str) -> None:
 @pytest.mark.parametrize(
     ("command", "lost", "reason"),
     [
-        (macos.SYSCTL, {"cpu", "memory"}, "sysctl"),
-        (macos.VM_STAT, {"memory"}, "vm_stat: did not answer within 10 s"),
-        (macos.SW_VERS, set(), ""),
-        (macos.MORE, set(), ""),
+        (SYSCTL, {"cpu", "memory"}, "sysctl"),
+        (VM_STAT, {"memory"}, "vm_stat: did not answer within 10 s"),
+        (SW_VERS, set(), ""),
+        (MORE, set(), ""),
         (macos_storage.DF, {"filesystems"}, "df: did not answer within 10 s"),
         (macos_storage.MOUNT, {"filesystems"}, "mount: did"),
         (macos_storage.DISKS, {"disks"}, "system_profiler: did"),
@@ -175,7 +182,7 @@ def test_a_tool_that_hangs_costs_its_own_facts_alone(command: str, lost: set[str
 
 
 def test_a_version_that_is_not_told_says_why() -> None:
-    found = macos.parse_host({macos.SW_VERS: Unknown("sw_vers is not installed"), "uname": '{"release": "24.3.0"}'})
+    found = macos_host.parse({SW_VERS: Unknown("sw_vers is not installed"), "uname": '{"release": "24.3.0"}'})
     assert (found.os, found.kernel, found.product) == (
         "macOS of unknown version (sw_vers is not installed)",
         "24.3.0",
@@ -184,10 +191,10 @@ def test_a_version_that_is_not_told_says_why() -> None:
 
 
 def test_a_translated_python_is_told_the_machine_and_not_its_own_kind() -> None:
-    told = {"uname": '{"machine": "x86_64"}', macos.SYSCTL: "hw.optional.arm64: 1\n"}
-    assert macos.parse_host(told).architecture == "arm64"
+    told = {"uname": '{"machine": "x86_64"}', SYSCTL: "hw.optional.arm64: 1\n"}
+    assert macos_host.parse(told).architecture == "arm64"
     assert cpu(printed.M1 + printed.OF_ROSETTA) == cpu(printed.M1)
-    assert macos.parse_host({"uname": '{"machine": "x86_64"}'}).architecture == "x86_64"
+    assert macos_host.parse({"uname": '{"machine": "x86_64"}'}).architecture == "x86_64"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.asked.devices import named
+from provisioner.planning.asked.dimms import Dimms, heard
 from provisioner.planning.asked.whatif import what_if
 from tests.unit.planning.samples import CATALOG, GIB, machine, plan
 
@@ -41,12 +42,24 @@ def test_the_line_of_the_design() -> None:
         ("64 GiB of DDR4-3200, 2 channels", 64, 2, 3200),
         ("8 channels/socket, 2 sockets, 3200 MT/s, 512 GB RAM", 512, 16, 3200),
         ("96 GiB LPDDR5X-8533, 4 channels", 96, 4, 8533),
+        ("768 GiB of memory, 12 channels at 4800 MT/s", 768, 12, 4800),
+        ("2 sockets, 12 channels a socket and 768 GiB, DDR5 4800 MHz", 768, 24, 4800),
+        ("DDR5 512 GiB, 8-channel, DDR5-5600", 512, 8, 5600),
+        ("12x 64 GB DDR5-4800 ECC RDIMM, 12 channels each, 2 sockets", 768, 24, 4800),
+        ("12x 64 GB RAM, DDR5, 2400 MT/s, 12 channels", 768, 12, 2400),
     ],
 )  # fmt: skip
 def test_what_the_memory_is_made_of_is_understood(words: str, memory: int, channels: int, transfers: int) -> None:
     found = machine(words).memory
     assert isinstance(found, Memory)
     assert (found.total_bytes, found.channels, found.mega_transfers) == (memory * GIB, channels, transfers)
+
+
+def test_words_that_only_begin_like_it_are_something_else() -> None:
+    assert heard(Dimms(), "8x h20") == (Dimms(), "8x h20")
+    assert heard(Dimms(), "512 gib ram") == (Dimms(), "512 gib ram")
+    with pytest.raises(BadInput, match="no known accelerator"):
+        machine("DDR5-4800000")
 
 
 def test_other_memory_is_tried_by_what_if() -> None:
@@ -57,7 +70,7 @@ def test_other_memory_is_tried_by_what_if() -> None:
     assert (found.total_bytes, found.channels, found.mega_transfers) == (512 * GIB, 12, 6400)
 
 
-@pytest.mark.parametrize("words", ["64 GiB DDR5-48000", "0 channels", "900 channels", "9 MT/s"])
+@pytest.mark.parametrize("words", ["64 GiB DDR5-48000", "0 channels", "900 channels", "9 MT/s", "999999 MT/s"])
 def test_memory_that_no_machine_has_is_refused(words: str) -> None:
     with pytest.raises(BadInput, match="no machine has"):
         machine(words)
