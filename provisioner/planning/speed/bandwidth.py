@@ -3,9 +3,6 @@
 from provisioner.model.facts import HostFacts, Unknown
 from provisioner.model.record import dataclass
 
-HOST_SHARE = 0.6
-"""Share of a host's memory channels that one stream reaches, an assumption on the safe side."""
-
 SOCKET_BANDWIDTH = 20_000_000_000
 """Bytes per second of one socket whose memory channels cannot be read: about half of two channels of DDR4-2400
 (38.4 GB/s by the standard), the least that servers of the last ten years have."""
@@ -35,13 +32,6 @@ class Speed:
     basis: str
 
 
-def host_bandwidth(facts: HostFacts, threads: int) -> tuple[float, str]:
-    rate, basis = _sockets(facts)
-    each = core_bandwidth(facts)
-    cores = threads * each
-    return (rate, basis) if rate <= cores else (cores, f"{threads} threads at {each / 1e9:.0f} GB/s")
-
-
 def core_bandwidth(facts: HostFacts) -> int:
     """A virtual core is often half of one, and what is not told is taken for the weaker kind."""
     if isinstance(facts.cpu, Unknown) or isinstance(facts.host, Unknown) or facts.host.virtualization:
@@ -49,14 +39,27 @@ def core_bandwidth(facts: HostFacts) -> int:
     return WIDE_CORE_BANDWIDTH if WIDE_VECTORS in facts.cpu.flags else CORE_BANDWIDTH
 
 
-def _sockets(facts: HostFacts) -> tuple[float, str]:
-    memory = facts.memory
-    if not isinstance(memory, Unknown) and not isinstance(memory.channels, Unknown) and memory.mega_transfers:
-        rate = memory.channels * memory.mega_transfers * 1e6 * 8 * HOST_SHARE
-        return rate, f"{HOST_SHARE:.0%} of {memory.channels} channels at {memory.mega_transfers} MT/s"
+def guessed(facts: HostFacts) -> tuple[float, str]:
+    """Of all sockets together, where channels or their speed are not known, and which of the two is missing."""
     sockets = 1 if isinstance(facts.cpu, Unknown) else max(1, facts.cpu.sockets)
     each = LARGE_SOCKET_BANDWIDTH if _large(facts) else SOCKET_BANDWIDTH
-    return float(sockets * each), f"{sockets} x {each / 1e9:.0f} GB/s (channels unknown)"
+    return float(sockets * each), f"{sockets} x {each / 1e9:.0f} GB/s ({_missing(facts)})"
+
+
+def _missing(facts: HostFacts) -> str:
+    channels, mega_transfers = channels_of(facts)
+    if channels:
+        return "speed of the memory not said: DDR5-4800, for example"
+    return "channels not said" if mega_transfers else "channels unknown"
+
+
+def channels_of(facts: HostFacts) -> tuple[int, int]:
+    """How many, and their million transfers a second; 0 for what is not known."""
+    memory = facts.memory
+    if isinstance(memory, Unknown):
+        return 0, 0
+    channels = 0 if isinstance(memory.channels, Unknown) else max(0, memory.channels)
+    return channels, max(0, memory.mega_transfers or 0)
 
 
 def _large(facts: HostFacts) -> bool:

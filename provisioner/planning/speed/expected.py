@@ -7,6 +7,7 @@ from provisioner.model.load import Load
 from provisioner.model.spec import USERS_PER_REQUEST
 from provisioner.model.speed import SpeedRow
 from provisioner.planning.speed.bandwidth import Speed
+from provisioner.planning.speed.bandwidth import tokens_per_second as tokens_by_size
 from provisioner.planning.speed.capacity import CHAT, Copies, Estimate, Expected, Work, capacity
 from provisioner.planning.speed.host_speed import HostSpeed
 from provisioner.planning.speed.hybrid import Load as Whole
@@ -77,7 +78,16 @@ def expect_split(
     ranged = split_range(rows, cards, engine, precision, whole, split, host, context, kv_bytes_per_token)
     if isinstance(ranged, str):
         return ranged
-    found, basis = ranged
+    return _stated(*ranged)
+
+
+def expect_by_size(bytes_per_token: float, host: HostSpeed) -> Speed:
+    """On the host alone, of a model of which no more is known than what a token reads."""
+    low, usual, high = (tokens_by_size(bytes_per_token, rate) for rate in (host.slow, host.usual, host.fast))
+    return _stated(Expected(low, usual, high), host.basis)
+
+
+def _stated(found: Expected, basis: str) -> Speed:
     return Speed(found.usual, f"estimate, {_figure(found.low)} to {_figure(found.high)}: {basis}")
 
 

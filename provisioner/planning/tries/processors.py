@@ -14,7 +14,6 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.asked.amounts import MIB, size, up, whole_number
-from provisioner.planning.machine.cores import thread_count
 from provisioner.planning.machine.cpu_ranks import Ranks, cpu_ranks
 from provisioner.planning.machine.ground import Room
 from provisioner.planning.machine.layouts import Layout
@@ -22,12 +21,14 @@ from provisioner.planning.memory import kv, sharding
 from provisioner.planning.memory.budget import budget_of, verdict
 from provisioner.planning.memory.pool import pool, request_bytes
 from provisioner.planning.sources import stock
-from provisioner.planning.speed import bandwidth
+from provisioner.planning.speed.bandwidth import Speed
+from provisioner.planning.speed.hybrid import load_of
 from provisioner.planning.tries import flags
 from provisioner.planning.tries.attempt import Attempt, Scene, Served
 from provisioner.planning.tries.engines import HOST
 from provisioner.planning.tries.flags import Dials, dials_of
 from provisioner.planning.tries.served import subject_of
+from provisioner.planning.tries.split_speed import on_host
 from provisioner.planning.tries.tried import Asked, beside_weights
 
 VENDOR = "cpu"
@@ -216,11 +217,8 @@ def _processor(facts: HostFacts, room: Room) -> Accelerator:
     )  # fmt: skip
 
 
-def _speed(asked: Asked, load: Load) -> bandwidth.Speed:
-    """Each token reads the active weights once, out of the memory of all nodes."""
-    subject = asked.subject
-    active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-    cache = load.degrees.ranks * load.kv_bytes_per_token * asked.rung.context / 2
-    threads, _ = thread_count(asked.scene.facts, asked.scene.wish.threads)
-    rate, basis = bandwidth.host_bandwidth(asked.scene.facts, threads)
-    return bandwidth.Speed(bandwidth.tokens_per_second(active + cache, rate), basis)
+def _speed(asked: Asked, load: Load) -> Speed:
+    """As whoever reads the same memory: what a token reads does not depend on how many ranks share it."""
+    subject, each = asked.subject, load.degrees.ranks * load.kv_bytes_per_token
+    whole = load_of(subject.geometry, subject.weights_bytes, each * asked.rung.context, subject.precision)
+    return on_host(asked.scene, asked.engine, subject, whole, asked.rung.context, each)

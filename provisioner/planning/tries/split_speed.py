@@ -7,8 +7,8 @@ from provisioner.planning.memory import sizing
 from provisioner.planning.memory.budget import Fit
 from provisioner.planning.sources.stock import Subject
 from provisioner.planning.speed import bandwidth
-from provisioner.planning.speed.expected import expect_split
-from provisioner.planning.speed.host_speed import HOST_VALUES, host_speed
+from provisioner.planning.speed.expected import expect_by_size, expect_split
+from provisioner.planning.speed.host_speed import HOST_VALUES, host_of, host_speed
 from provisioner.planning.speed.hybrid import EXPERTS, LAYERS, Load, Split
 from provisioner.planning.speed.rates import Situation, architecture_of, values_of
 from provisioner.planning.tries.attempt import Scene
@@ -23,26 +23,32 @@ def speed_of(
     entries = tuple(entry for card in used if (entry := entry_of(scene.catalog, card)))
     if len(entries) < len(used):
         return None
-    rows = scene.catalog.speed_rows()
-    kind = architecture_of(entries[0]) if entries else ""
-    values, _ = values_of(rows, Situation(engine.name, "", load.reads.shape, subject.precision, kind))
-    found: bandwidth.Speed | str = "nothing is known of how this engine reads a host's memory"
-    if values.keys() >= HOST_VALUES:
-        host = host_speed(scene.facts, threads, values)
-        split = split_of(fitting, load)
-        found = expect_split(
-            rows, entries, engine.name, subject.precision, load, split, host, context, need.kv_bytes_per_token
-        )
-    if isinstance(found, str):
-        return None if entries else _by_size(scene, subject, need, threads, context)
-    return found
+    if not entries:
+        return on_host(scene, engine, subject, load, context, need.kv_bytes_per_token)
+    rows, split = scene.catalog.speed_rows(), split_of(fitting, load)
+    situation = Situation(engine.name, "", load.reads.shape, subject.precision, architecture_of(entries[0]))
+    values, _ = values_of(rows, situation)
+    if not values.keys() >= HOST_VALUES:
+        return None
+    host = host_speed(scene.facts, threads, values)
+    each = need.kv_bytes_per_token
+    found = expect_split(rows, entries, engine.name, subject.precision, load, split, host, context, each)
+    return None if isinstance(found, str) else found
 
 
-def _by_size(scene: Scene, subject: Subject, need: sizing.Need, threads: int, context: int) -> bandwidth.Speed:
-    """On processors, of a file that does not tell its model's shape, or under an engine that no row is about."""
+def on_host(
+    scene: Scene, engine: Engine, subject: Subject, load: Load, context: int, kv_bytes_per_token: int
+) -> bandwidth.Speed:
+    """All in the host's memory; by size alone of a file that does not tell its model's shape. The cache is of all ranks."""
+    threads, _ = thread_count(scene.facts, scene.wish.threads)
+    rows, everything = scene.catalog.speed_rows(), load.reads.layers + 1
+    host = host_of(rows, scene.facts, threads, Situation(engine.name, "", load.reads.shape, subject.precision, ""))
+    split = Split(by=LAYERS, device_layers=(), device_bytes=(), host_layers=everything)
+    found = expect_split(rows, (), engine.name, subject.precision, load, split, host, context, kv_bytes_per_token)
+    if not isinstance(found, str):
+        return found
     active = subject.weights_bytes * min(1.0, subject.active_parameters / max(1, subject.parameters))
-    rate, basis = bandwidth.host_bandwidth(scene.facts, threads)
-    return bandwidth.Speed(bandwidth.tokens_per_second(active + need.kv_bytes_per_token * context / 2, rate), basis)
+    return expect_by_size(active + kv_bytes_per_token * context / 2, host)
 
 
 def split_of(fitting: Fit, load: Load) -> Split:

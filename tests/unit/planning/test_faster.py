@@ -61,7 +61,7 @@ def test_the_verdict_itself_says_how_slow() -> None:
     plain = Look(width=100)
     slow = plan("2 cores, 32 GiB", Spec(model="deepseek-r1-distill-qwen-7b", engine="vllm", target="docker"))
     fast = plan("1x RTX 4090, 64 GiB", Spec(profile="lite"))
-    assert verdict_lines(slow, plain)[0].startswith("! fits, at 0.77 tokens/s")
+    assert verdict_lines(slow, plain)[0].startswith("! fits, at 0.83 tokens/s")
     assert verdict_lines(fast, plain)[0].startswith("✓ fits  lite")
 
 

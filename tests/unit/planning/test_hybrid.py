@@ -10,7 +10,7 @@ from provisioner.planning.asked.amounts import GIB, MIB
 from provisioner.planning.machine.cores import thread_count
 from provisioner.planning.memory import sizing
 from provisioner.planning.speed.capacity import Expected
-from provisioner.planning.speed.host_speed import HostSpeed, host_speed
+from provisioner.planning.speed.host_speed import HostSpeed, host_of, host_speed
 from provisioner.planning.speed.hybrid import LAYERS, Load, Split, load_of, not_worth_fetching, tokens_per_second
 from provisioner.planning.speed.rates import Situation, Span, architecture_of, span_of, values_of
 from provisioner.planning.tries import ktransformers
@@ -176,8 +176,41 @@ def test_ktransformers_published_speeds_lie_in_the_range(
 def test_unknown_channels_are_guessed_low_and_say_so() -> None:
     guessed, known = host("2 sockets, 64 cores, 512 GiB", None), host("2 sockets, 64 cores, 512 GiB", 16)
     assert guessed.usual < known.usual
-    assert "channels unknown" in guessed.basis
+    assert "channels not said" in guessed.basis
     assert guessed.slow < guessed.usual < guessed.fast
+
+
+def test_cores_cap_the_guess_on_the_sockets_and_are_not_guessed_on_themselves() -> None:
+    """Half of 20 GB/s a socket is less than two threads at 6 GB/s work through."""
+    found = host("2 cores, 8 GiB", None, virtualization="kvm")
+    assert (found.slow, found.usual, found.fast) == (10e9, 12e9, 18e9)
+    assert found.basis == "2 threads at 6 GB/s"
+
+
+@pytest.mark.parametrize(
+    ("channels", "mega_transfers", "told"),
+    [
+        (None, 4800, "(channels not said)"),
+        (0, 4800, "(channels not said)"),
+        (8, 0, "(speed of the memory not said: DDR5-4800, for example)"),
+        (None, 0, "(channels unknown)"),
+    ],
+)
+def test_the_half_that_is_missing_of_what_memory_is_made_of_is_named(
+    channels: int | None, mega_transfers: int, told: str
+) -> None:
+    found = host("1 socket, 8 cores, 64 GiB", channels, mega_transfers)
+    assert (found.usual, found.basis) == (20e9, f"1 x 20 GB/s {told}")
+
+
+def test_an_engine_without_rows_reads_the_same_memory_as_llama_cpp_in_a_wider_range() -> None:
+    """Strong cores were measured of llama.cpp alone: they widen the range and do not raise the figure."""
+    facts = machine("1 socket, 16 cores, 768 GiB DDR5-5600, 12 channels")
+    facts = replace(facts, cpu=altered(facts.cpu, {"flags": ("avx512f",)}))
+    own, lent = (host_of(ROWS, facts, 16, Situation(name, "", "dense", "bf16", "")) for name in ("llamacpp", "vllm"))
+    assert (own.usual, lent.usual) == (256e9, 96e9)
+    assert lent.slow < own.slow < own.usual < own.fast < lent.fast
+    assert lent.basis.endswith("as llama.cpp's, range widened")
 
 
 def test_a_slow_giant_is_called_off_before_it_is_fetched() -> None:

@@ -115,6 +115,17 @@ def test_instructions_that_its_kernels_need() -> None:
     assert made(with_flags(facts, "avx2", "avx512f")).verdict == "fits"
 
 
+def test_it_reads_memory_no_faster_than_llama_cpp_and_says_whose_figures_these_are() -> None:
+    """The channels of one socket, and a fifth more for the second, whoever reads them."""
+    found = made("2 sockets, 64 cores, 768 GiB DDR5-4800, 12 channels per socket")
+    assert found.memory is not None
+    assert found.capacity is not None
+    reached = found.memory.per_device[0].weights_bytes * (found.capacity.tokens_per_second or 0)
+    assert 0.8 < reached / (12 * 4800e6 * 8 * 0.55 * 1.2) < 1
+    assert found.capacity.basis.startswith("estimate, ")
+    assert "33% of 24 channels at 4800 MT/s, as llama.cpp's, range widened" in found.capacity.basis
+
+
 def test_nobody_gets_it_unasked() -> None:
     assert plan(TWO_SOCKETS, Spec(profile="basic")).engine == "llamacpp"
     assert plan("1x RTX 4090, 64 GiB", Spec(profile="basic", engine="vllm")).parallel.tensor == 1
