@@ -140,7 +140,10 @@ def _on_host(run: Run) -> Prediction:
     space = int((run.case.number("VLLM_CPU_KVCACHE_SPACE") or CPU_CACHE_GIB) * GIB)
     block = run.case.count("block_size") or kv.BLOCK
     dtype = run.case.text("kv_cache_dtype") or "auto"
-    held = kv.tokens(space, run.subject.cached, run.degrees, dtype, run.context, block, by_requests=False)
+    (held,) = kv.counts(
+        (space,), run.subject.cached, run.degrees, dtype, run.context, block, kv.STEP_TOKENS, None,
+        by_requests=False, states=1,
+    )  # fmt: skip
     fits = held >= run.context
     cause = "" if fits else f"{run.context} tokens are wanted, {held} have room"
     return Prediction("fits" if fits else "fails", cause, version=run.engine.version, pool_bytes=space, tokens=held,

@@ -150,7 +150,7 @@ def _geometry(fields: Fields, model_type: str) -> Geometry:
         index_dimensions=index.dimensions,
         index_heads=index.heads,
         index_layers=index.layers,
-        heavy_layers=heavy_layers(fields),
+        heavy_layers=heavy_layers(fields, index, layers.kv),
         draft_layers=draft,
         draft_tables=draft > 0 and model_type in DRAFT_TABLES,
         unreplicated_heads=model_type == "gpt_oss",

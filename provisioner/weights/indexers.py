@@ -27,10 +27,14 @@ RATIOS = (0, 1, 4, 128)
 """Tokens of one row in layers of DeepSeek V4 (`compress_ratios`), where up to 1 is a layer with a window alone."""
 
 
-def heavy_layers(fields: Fields) -> int:
-    """Layers that compress 128 tokens into one row; 0 as well for a model with ratios that V4 does not have."""
+def heavy_layers(fields: Fields, index: Index, layers: int) -> int:
+    """Of so many, those that compress 128 tokens into one row; 0 as well for what is not laid out as V4 is, of which nothing is known."""
     ratios = fields.items("compress_ratios") or ()
-    return ratios.count(128) if set(ratios) <= set(RATIOS) else 0
+    if not all(type(ratio) is int and ratio in RATIOS for ratio in ratios):
+        return 0
+    light, heavy = ratios.count(4), ratios.count(128)
+    alike = light and light == index.layers and light + heavy <= layers and fields.count("sliding_window")
+    return heavy if alike else 0
 
 
 def _own(fields: Fields, table: Fields) -> int:

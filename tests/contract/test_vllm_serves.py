@@ -14,14 +14,15 @@ import pytest
 
 from provisioner.engines.vllm import ENGINE
 from provisioner.model.facts import Unknown
-from provisioner.model.load import Degrees
+from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.plan import Service
 from provisioner.model.report import Completion
 from provisioner.phases.observe import observe_engines
-from provisioner.planning.memory import kv
+from provisioner.planning.memory import pool
 from provisioner.weights.hfconfig import geometry_of_config
 from provisioner.world import probe
 from tests.bed.engine import Engine
+from tests.unit.planning.samples import CATALOG
 from tools.engines import vllm_environment
 
 pytestmark = [pytest.mark.needs("vllm"), pytest.mark.slow]
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.needs("vllm"), pytest.mark.slow]
 POOL = 64 << 20
 KEY = "a-key-of-the-tests"
 SECONDS = 240
+CARD = Card("cpu", "the processor", 64 << 30, 64 << 30, "none")
 
 
 def service(folder: Path, tensor: int, key_file: Path) -> Service:
@@ -97,7 +99,11 @@ def agrees(folder: Path, tensor: int, log: str, metrics: str) -> None:
     geometry = geometry_of_config(json.loads((folder / "config.json").read_text()))
     told = ENGINE.read_back(log, metrics)
     assert told.block is not None
-    expected = kv.tokens(POOL, geometry, Degrees(tensor=tensor), context=1024, block=told.block)
+    load = Load(
+        geometry, "bf16", Degrees(tensor=tensor), CARD, 0, 0, 1024, 4, 2048, "0.32.0",
+        constants=CATALOG.engine("vllm").constants,
+    )  # fmt: skip
+    expected = pool.tokens_of(load, POOL, block=told.block)
     assert told.kv_tokens == expected
     assert ENGINE.read_back(log, "").kv_tokens == expected
     assert {device.kv_bytes for device in told.devices} == {POOL}

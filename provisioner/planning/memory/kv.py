@@ -46,37 +46,9 @@ class Group:
 
 def bytes_per_token(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int | None = None) -> int:
     """Growing groups, fullest pipeline stage, one rank. Decode-context parallelism deals the tokens out over its ranks."""
-    return -(-_growing(geometry, degrees, dtype, stage) // degrees.decode_context)
-
-
-def _growing(geometry: Geometry, degrees: Degrees, dtype: str, stage: int | None) -> int:
-    if geometry.heavy_layers:
-        from provisioner.planning.memory import compressed
-
-        return compressed.growing_bytes(geometry, degrees, stage)
     layers = degrees.on_stage(geometry.kv_layers - geometry.sliding_layers, geometry.layers, stage)
-    return layers * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
-
-
-def fixed_bytes(
-    geometry: Geometry,
-    degrees: Degrees,
-    dtype: str = "auto",
-    context: int = 0,
-    step: int = 0,
-    stage: int | None = None,
-    states: int = 1,
-) -> int:
-    """Per request: sliding windows (with `step` tokens that one step may add) and the states of linear layers.
-
-    An engine that keeps prefixes for later holds two states: the one that it works on, and the last at the end of a block.
-    """
-    kept = min(geometry.sliding_window + step, context or geometry.sliding_window + step)
-    row = row_bytes(as_sliding(geometry), degrees, dtype)
-    sliding = degrees.on_stage(geometry.sliding_layers, geometry.layers, stage) * row * kept
-    return sliding + states * degrees.on_stage(geometry.linear_layers, geometry.layers, stage) * state_bytes(
-        geometry, degrees
-    )
+    growing = layers * row_bytes(geometry, degrees, dtype) + index_bytes(geometry, degrees, stage)
+    return -(-growing // degrees.decode_context)
 
 
 def row_bytes(geometry: Geometry, degrees: Degrees, dtype: str = "auto") -> int:
@@ -149,28 +121,6 @@ def groups(geometry: Geometry, degrees: Degrees, dtype: str = "auto", stage: int
     return tuple(group for group in found if group.layers and (group.row_bytes or group.state_bytes))
 
 
-def tokens(
-    pool_bytes: int,
-    geometry: Geometry,
-    degrees: Degrees,
-    dtype: str = "auto",
-    context: int = 0,
-    block: int = BLOCK,
-    step: int = STEP_TOKENS,
-    stage: int | None = None,
-    by_requests: bool = True,
-    states: int = 1,
-) -> int:
-    """As vLLM prints it: what requests of full length can hold together, or before 0.20 all blocks over all groups.
-
-    `states`: of each linear layer, kept for one request: prefix caching keeps a second one.
-    """
-    pools = (pool_bytes,)
-    return counts(pools, geometry, degrees, dtype, context, block, step, stage, by_requests=by_requests, states=states)[
-        0
-    ]
-
-
 def counts(
     pools: tuple[int, ...],
     geometry: Geometry,
@@ -184,7 +134,11 @@ def counts(
     by_requests: bool,
     states: int,
 ) -> tuple[int, ...]:
-    """The tokens of several pools of one model."""
+    """The tokens of several pools, as vLLM prints them: what requests of full length can hold together, or before 0.20 all blocks
+    over all groups.
+
+    `states`: of each linear layer, kept for one request: prefix caching keeps a second one.
+    """
     found = groups(geometry, degrees, dtype, stage)
     if not found:
         return (0,) * len(pools)

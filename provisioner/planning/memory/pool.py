@@ -84,6 +84,15 @@ def tokens_of(load: Load, kv_bytes: int, dtype: str = "auto", block: int = kv.BL
     return _tokens(load, (kv_bytes,), cache_type(dtype, load), block)[0]
 
 
+def bytes_per_token(load: Load, stage: int | None = None) -> int:
+    """That the cache of a rank grows by, by the law that its tokens are counted by; without a stage, on the fullest one."""
+    if _is_compressed(load):
+        from provisioner.planning.memory import compressed
+
+        return compressed.growing_bytes(load.geometry, load.degrees, stage)
+    return kv.bytes_per_token(load.geometry, load.degrees, cache_type(load.cache_type, load), stage)
+
+
 def in_flight(load: Load) -> int:
     """Tokens whose computation may not be over when a window's oldest are wanted back: of all steps that run one behind the other."""
     batches = int(constant(load, "batches_in_flight").value)
@@ -96,7 +105,9 @@ def has_law(load: Load) -> bool:
 
 
 def _is_compressed(load: Load) -> bool:
-    return load.geometry.heavy_layers > 0 and bool(constant(load, "compressed_law").value)
+    """Its rows are in 8 bits, unless somebody asks a backend that can for others (vLLM 0.32.0 models/deepseek_v4/attention.py)."""
+    kept = load.cache_type in ("", "auto") or kv.value_bits(load.cache_type) == 8
+    return kept and load.geometry.heavy_layers > 0 and bool(constant(load, "compressed_law").value)
 
 
 def _layout(load: Load, block: int) -> "Layout":

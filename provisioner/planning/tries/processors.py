@@ -17,9 +17,9 @@ from provisioner.planning.asked.amounts import MIB, size, up, whole_number
 from provisioner.planning.machine.cpu_ranks import Ranks, cpu_ranks
 from provisioner.planning.machine.ground import Room
 from provisioner.planning.machine.layouts import Layout
-from provisioner.planning.memory import kv, sharding
+from provisioner.planning.memory import sharding
 from provisioner.planning.memory.budget import budget_of, verdict
-from provisioner.planning.memory.pool import pool, request_bytes
+from provisioner.planning.memory.pool import bytes_per_token, pool, request_bytes
 from provisioner.planning.sources import stock
 from provisioner.planning.speed.bandwidth import Speed
 from provisioner.planning.speed.hybrid import load_of
@@ -130,7 +130,6 @@ def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> Load:
         bare,
         degrees=degrees,
         weights_bytes=sharding.stage_bytes(subject.geometry, subject.weights_bytes, subject.precision, degrees)[0],
-        kv_bytes_per_token=kv.bytes_per_token(subject.geometry, degrees, dials.cache_type),
         context=asked.rung.context,
         sequences=dials.asked_sequences or max(FEWEST, asked.slots),
         batched_tokens=dials.batched_tokens,
@@ -138,7 +137,8 @@ def _load(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> Load:
         cache_type=dials.cache_type,
         group=subject.group,
     )
-    return beside_weights(load, asked.scene, asked.engine, subject)
+    load = beside_weights(load, asked.scene, asked.engine, subject)
+    return replace(load, kv_bytes_per_token=bytes_per_token(load))
 
 
 def _cache(asked: Asked, load: Load, dials: Dials) -> int:

@@ -39,6 +39,9 @@ def drafted(subject: Subject | str, scene: Scene) -> Subject | str:
         )
     if asked.method != MODEL:
         return subject
+    if subject.geometry.heavy_layers and subject.format != "gguf":
+        told = f"how a smaller model's cache lies beside the compressed one of {subject.title} is not known"
+        raise BadInput(told, fix="`--set drafting=mtp`, its own drafter, or `--set drafting=ngram`")
     small = _small(scene, subject)
     files = tuple(replace(file, name=f"{FOLDER}/{file.name}") for file in small.files)
     more = small.weights_bytes if subject.format == "gguf" else 0

@@ -7,8 +7,8 @@ from provisioner.model.plugins import Engine
 from provisioner.model.record import dataclass, replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.machine.layouts import Layout
-from provisioner.planning.memory import kv, sharding
-from provisioner.planning.memory.pool import cache_type, has_law
+from provisioner.planning.memory import sharding
+from provisioner.planning.memory.pool import bytes_per_token, has_law
 from provisioner.planning.sources.stock import Subject
 from provisioner.planning.tries import flags
 from provisioner.planning.tries.attempt import Scene
@@ -63,8 +63,7 @@ def load_of(asked: Asked, degrees: Degrees, card: Card, dials: Dials, stage: int
         constants=dials.constants,
     )
     load = beside_weights(load, asked.scene, asked.engine, subject)
-    kept_as = cache_type(dials.cache_type, load)
-    return replace(load, kv_bytes_per_token=kv.bytes_per_token(load.geometry, degrees, kept_as))
+    return replace(load, kv_bytes_per_token=bytes_per_token(load))
 
 
 def with_others(subject: Subject | str, scene: Scene, engine: Engine) -> Subject | str:
@@ -102,16 +101,13 @@ def over(asked: Asked, degrees: Degrees, card: Card, dials: Dials) -> int:
 
 def has_room(asked: Asked, layout: Layout, card: Card, dials: Dials) -> bool:
     """Whether what is free holds weights and all requests on each stage, if the engine took nothing else: else no dial helps."""
-    geometry, degrees = asked.subject.geometry, layout.degrees
     if dials.cache_bytes is not None:
         return True
-    load = load_of(asked, degrees, card, dials, 0)
+    load = load_of(asked, layout.degrees, card, dials, 0)
     if not has_law(load):
         return True
     wanted = -(-asked.slots // layout.replicas) * asked.rung.context
-    kept_as = cache_type(dials.cache_type, load)
     return all(
-        max(0, weights - dials.offloaded_bytes) + wanted * kv.bytes_per_token(geometry, degrees, kept_as, stage)
-        <= card.free_bytes
-        for stage, weights in enumerate(weights_of(asked, degrees))
+        max(0, weights - dials.offloaded_bytes) + wanted * bytes_per_token(load, stage) <= card.free_bytes
+        for stage, weights in enumerate(weights_of(asked, layout.degrees))
     )

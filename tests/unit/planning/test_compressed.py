@@ -7,8 +7,9 @@ import pytest
 from provisioner.model.catalog import Geometry
 from provisioner.model.load import Card, Degrees, Load
 from provisioner.model.record import replace
-from provisioner.planning.memory import compressed, kv, pool
-from tests.unit.planning.samples import CATALOG
+from provisioner.model.spec import Spec
+from provisioner.planning.memory import compressed, pool
+from tests.unit.planning.samples import CATALOG, plan
 
 GIB = 1 << 30
 FLASH, PRO = (CATALOG.model(name).architecture for name in ("deepseek-v4-flash", "deepseek-v4-pro"))
@@ -55,7 +56,7 @@ def test_older_releases_kept_windows_for_one_step() -> None:
 
 
 def test_only_rows_grow_with_the_context() -> None:
-    assert kv.bytes_per_token(FLASH, Degrees(tensor=8)) == 1002240 // 256
+    assert pool.bytes_per_token(load(degrees=Degrees(tensor=8))) == 1002240 // 256
     short, long = (pool.request_bytes(load(context=context)) for context in (1 << 17, 1 << 18))
     assert long - short == (1 << 17) // 256 * 1002240
 
@@ -81,3 +82,26 @@ def test_windows_are_kept_for_all_steps_in_flight() -> None:
     assert pool.in_flight(load(version="0.26.0")) == 2 * 8192
     assert pool.in_flight(load(degrees=Degrees(pipeline=4))) == 5 * 8192
     assert pool.in_flight(load(card=replace(CARD, vendor="cpu"))) == 8192
+
+
+ROWS = 43 * 2 * 512 * 2 + 21 * 132
+"""A token as an engine without this law is counted: keys and values of every layer, and the keys of its indexers."""
+
+
+def test_a_token_is_as_wide_as_its_pool_is_counted() -> None:
+    """`fp8_ds_mla` is the law's; a backend that keeps 16 bits (vLLM 0.32.0 models/deepseek_v4/attention.py) is not read."""
+    others = ({"constants": CATALOG.engine("sglang").constants}, {"version": "0.26.0"}, {"cache_type": "bfloat16"})
+    for one in (load(**changes) for changes in others):
+        assert not pool.has_law(one)
+        assert pool.tokens_of(one, 65536 * ROWS, one.cache_type) == pytest.approx(
+            65536 * ROWS / pool.bytes_per_token(one), rel=0.01
+        )
+
+
+def test_a_plan_says_one_thing_of_its_cache() -> None:
+    made = plan(
+        "8x H200 SXM, 2 sockets, 128 cores, 2 TiB", Spec(model="deepseek-v4-flash", engine="sglang", target="docker")
+    )
+    assert made.memory is not None, made.binding
+    held = made.memory.per_device[0].kv_cache_bytes
+    assert made.memory.kv_tokens * made.memory.kv_bytes_per_token == pytest.approx(held, rel=0.01)

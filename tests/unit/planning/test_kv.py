@@ -26,6 +26,15 @@ LINEAR = Geometry(
 )
 
 
+def tokens(
+    pool: int, shape: Geometry, degrees: Degrees, dtype: str = "auto", context: int = 0, *, block: int = kv.BLOCK,
+    stage: int | None = None, by_requests: bool = True, states: int = 1,
+) -> int:  # fmt: skip
+    return kv.counts(
+        (pool,), shape, degrees, dtype, context, block, kv.STEP_TOKENS, stage, by_requests=by_requests, states=states
+    )[0]
+
+
 @pytest.mark.parametrize(
     ("kv_tokens", "kv_gib", "layers", "kv_heads", "length", "degrees"),
     [
@@ -46,7 +55,7 @@ def test_tokens_of_a_pool_are_the_logged_ones(
     kv_tokens: int, kv_gib: float, layers: int, kv_heads: int, length: int, degrees: Degrees
 ) -> None:
     shape = Geometry("dense-gqa", layers, layers, heads=32, kv_heads=kv_heads, key_length=length, value_length=length)
-    assert kv.tokens(int(kv_gib * GIB), shape, degrees) == pytest.approx(kv_tokens, rel=0.0025)
+    assert tokens(int(kv_gib * GIB), shape, degrees) == pytest.approx(kv_tokens, rel=0.0025)
 
 
 def test_latent_rows_of_a_pipeline_are_cut_by_stages_and_by_nothing_else() -> None:
@@ -56,7 +65,7 @@ def test_latent_rows_of_a_pipeline_are_cut_by_stages_and_by_nothing_else() -> No
     assert kv.bytes_per_token(model, degrees, stage=0) == 16128
     assert kv.bytes_per_token(model, degrees, stage=1) == 13 * 1152
     assert kv.bytes_per_token(model, degrees) == 16128
-    pools = (kv.tokens(int(12.13 * GIB), model, degrees, stage=0), kv.tokens(int(11.33 * GIB), model, degrees, stage=1))
+    pools = (tokens(int(12.13 * GIB), model, degrees, stage=0), tokens(int(11.33 * GIB), model, degrees, stage=1))
     assert min(pools) == pytest.approx(807792, rel=0.0025)
 
 
@@ -96,19 +105,11 @@ def test_bytes_per_token(shape: Geometry, degrees: Degrees, dtype: str, expected
     assert kv.bytes_per_token(shape, degrees, dtype) == expected
 
 
-def test_what_each_request_holds_beside_its_tokens() -> None:
-    assert kv.fixed_bytes(WINDOWED, Degrees(), context=8192) == 12 * 2048 * 128
-    assert kv.fixed_bytes(WINDOWED, Degrees(), context=64) == 12 * 2048 * 64
-    assert kv.fixed_bytes(WINDOWED, Degrees(), context=8192, step=2048) == 12 * 2048 * 2176
-    assert kv.fixed_bytes(LINEAR, Degrees(tensor=2)) == 48 * (3 << 20) // 2
-    assert kv.fixed_bytes(GROUPED, Degrees(), context=8192) == 0
-
-
 def test_decode_context_multiplies_the_tokens() -> None:
     """kimi-k2-thinking: 715,072 tokens at TP 8, and exactly eight times as many with DCP 8."""
-    whole = kv.tokens(int(46.8 * GIB), LATENT, Degrees(tensor=8))
+    whole = tokens(int(46.8 * GIB), LATENT, Degrees(tensor=8))
     assert whole == pytest.approx(715072, rel=0.0025)
-    assert kv.tokens(int(46.8 * GIB), LATENT, Degrees(tensor=8, decode_context=8)) == 8 * whole
+    assert tokens(int(46.8 * GIB), LATENT, Degrees(tensor=8, decode_context=8)) == 8 * whole
 
 
 @pytest.mark.parametrize(
@@ -122,9 +123,7 @@ def test_hybrid_models_count_what_requests_of_full_length_can_hold(
     model: str, pool_gib: float, context: int, expected: int
 ) -> None:
     shape = CATALOG.model(model).architecture
-    assert kv.tokens(int(pool_gib * GIB), shape, Degrees(), "fp8", context, states=2) == pytest.approx(
-        expected, rel=0.01
-    )
+    assert tokens(int(pool_gib * GIB), shape, Degrees(), "fp8", context, states=2) == pytest.approx(expected, rel=0.01)
 
 
 def test_what_one_request_takes_is_what_the_engine_says_it_needs() -> None:
@@ -145,8 +144,8 @@ def test_layers_with_narrower_rows_have_more_of_them_in_a_block() -> None:
 
 def test_older_releases_share_blocks_evenly_over_the_groups() -> None:
     blocks = GIB // (16 * 2048 * 12)
-    assert kv.tokens(GIB, WINDOWED, Degrees(), context=16000, by_requests=False) == blocks // 2 * 16
-    assert kv.tokens(GIB, WINDOWED, Degrees(), context=16000) > kv.tokens(
+    assert tokens(GIB, WINDOWED, Degrees(), context=16000, by_requests=False) == blocks // 2 * 16
+    assert tokens(GIB, WINDOWED, Degrees(), context=16000) > tokens(
         GIB, WINDOWED, Degrees(), context=16000, by_requests=False
     )
 
@@ -181,14 +180,14 @@ def test_more_ranks_never_cache_more_on_one(shape: Geometry, tensor: int, pipeli
 
 @given(shape=shapes, pool=st.integers(0, 1 << 40), more=st.integers(0, 1 << 36), context=st.integers(1, 1 << 18))
 def test_a_larger_pool_never_holds_less(shape: Geometry, pool: int, more: int, context: int) -> None:
-    small = kv.tokens(pool, shape, Degrees(), context=context)
-    assert 0 <= small <= kv.tokens(pool + more, shape, Degrees(), context=context)
+    small = tokens(pool, shape, Degrees(), context=context)
+    assert 0 <= small <= tokens(pool + more, shape, Degrees(), context=context)
 
 
 @given(pool=st.integers(1 << 20, 1 << 40), block=st.sampled_from((16, 32, 64, 128)), tensor=tensors)
 def test_whole_blocks_and_no_byte_more_than_the_pool(pool: int, block: int, tensor: int) -> None:
     degrees = Degrees(tensor=tensor)
-    held = kv.tokens(pool, GROUPED, degrees, block=block)
+    held = tokens(pool, GROUPED, degrees, block=block)
     each = kv.bytes_per_token(GROUPED, degrees)
     assert held % block == 0
     assert held * each <= pool < (held + block) * each

@@ -134,3 +134,19 @@ def test_a_smaller_model_with_other_words_is_refused() -> None:
     shelf = Shelf((local("/w/large.gguf"), local("/w/small.gguf", vocab=1000)))
     with pytest.raises(BadInput, match="cannot draft for it"):
         planned("/w/small.gguf", "llamacpp", "/w/large.gguf", shelf, "1x RTX 4090, 16 cores, 64 GiB")
+
+
+def test_a_smaller_model_is_not_laid_beside_a_compressed_cache() -> None:
+    """Its cache was counted as windows, which do not grow."""
+    with pytest.raises(BadInput, match=r"beside the compressed one of DeepSeek V4 Flash is not known") as refused:
+        planned("/w/small", model="deepseek-v4-flash")
+    assert "drafting=mtp" in refused.value.fix
+
+
+def test_what_drafts_for_a_compressed_cache_has_a_window_alone() -> None:
+    """The last item of `compress_ratios` in its `config.json` is 0."""
+    without, with_it = (planned(drafting, model="deepseek-v4-flash") for drafting in ("", "mtp"))
+    assert without.memory is not None
+    assert with_it.memory is not None
+    assert with_it.memory.kv_bytes_per_token == without.memory.kv_bytes_per_token
+    assert 0.5 * without.memory.kv_tokens < with_it.memory.kv_tokens < without.memory.kv_tokens
