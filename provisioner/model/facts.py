@@ -7,6 +7,8 @@ from provisioner.model.record import dataclass
 
 DARWIN = "Darwin"
 """What the kernel of macOS calls itself."""
+SYSTEM_NAMES = {DARWIN: "macOS"}
+"""What people call other systems than Linux."""
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - short where it is used; `Fact[int]` is also a `Fact[int | None]`.
 

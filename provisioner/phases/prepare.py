@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from provisioner import catalog
 from provisioner.errors import Refused
 from provisioner.model.actions import Action
-from provisioner.model.facts import HostFacts
+from provisioner.model.facts import SYSTEM_NAMES, HostFacts
 from provisioner.model.learned import Learned
 from provisioner.model.plan import Finding, Plan, Service, WeightFile
 from provisioner.model.plugins import Place, ServiceManager, Target, Vendor, View
@@ -16,7 +16,7 @@ from provisioner.model.release import Release, Standing
 from provisioner.model.spec import Spec
 from provisioner.phases.judge import judge
 from provisioner.planning import diff
-from provisioner.planning.machine.ground import SYSTEM_NAMES, system_of
+from provisioner.planning.machine.ground import system_of
 from provisioner.planning.plan import make_plan
 from provisioner.rendering import outlined, render
 

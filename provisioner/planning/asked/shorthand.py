@@ -1,62 +1,24 @@
 """A machine described in one line: `8x RTX 4090, 2 sockets, 128 cores, 512 GiB, 2 nodes, nvlink=no`."""
 
-from collections.abc import Iterator
-
 from provisioner.catalog import Catalog, nearest
 from provisioner.errors import BadInput
 from provisioner.model.catalog import AcceleratorEntry
 from provisioner.model.facts import (
-    Accelerator,
-    Cpu,
-    Filesystem,
-    Host,
     HostFacts,
-    Limits,
-    Link,
-    Memory,
-    NumaNode,
-    Runtime,
-    Software,
-    Unknown,
 )
-from provisioner.model.record import dataclass, field, replace
+from provisioner.model.record import replace
 from provisioner.planning.asked.amounts import GIB
 from provisioner.planning.asked.counting import NODES, Counted, counted
+from provisioner.planning.asked.described import Said, facts_of
 from provisioner.planning.asked.devices import named, plain
-from provisioner.planning.asked.dimms import Dimms, heard, made_of
+from provisioner.planning.asked.dimms import heard
 
-NOT_STATED = Unknown("not stated in the description of the machine")
 EXAMPLE = '`--hardware "2x RTX 4090, 2 sockets, 64 cores, 256 GiB, nvlink=no"`'
 
 MOST = {"sockets": 64, "cores": 8192, "threads": 8192, "nodes": 10_000}
 MOST_CARDS = 64
 MOST_BYTES = 1 << 50
 """Above what any machine has: a larger number is a slip of the hand, and would be planned for in earnest."""
-
-ENOUGH_CORES = 16
-ENOUGH_MEMORY = 64 * GIB
-ENOUGH_DISK = 16 << 40
-"""What is taken for granted where nothing is said; beside accelerators at least twice their memory is."""
-
-HOST_FREE = 0.95
-HOST_USED = 4 * GIB
-"""A system that runs nothing else leaves so much of the host's memory free, and uses no more than this of a large one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the line says; None for what it leaves out. Counts are per node."""
-
-    cards: tuple[tuple[AcceleratorEntry, int], ...] = ()
-    sockets: int | None = None
-    cores: int | None = None
-    threads: int | None = None
-    memory_bytes: int | None = None
-    disk_bytes: int | None = None
-    nodes: int | None = None
-    nvlink: bool | None = None
-    no_cards: bool = False
-    dimms: Dimms = field(default_factory=Dimms)
 
 
 def machine_from_text(text: str, catalog: Catalog) -> HostFacts:
@@ -67,7 +29,7 @@ def machine_from_text(text: str, catalog: Catalog) -> HostFacts:
             said = hear(said, part, catalog)
     if said == Said():
         raise BadInput(f"`{text}` describes no machine", fix=EXAMPLE)
-    return _facts(said)
+    return facts_of(said)
 
 
 def hear(said: Said, part: str, catalog: Catalog) -> Said:
@@ -169,132 +131,3 @@ def _plainest(found: list[AcceleratorEntry], name: str) -> list[AcceleratorEntry
 def _near(name: str, catalog: Catalog) -> tuple[str, ...]:
     near = nearest(name.replace(" ", ""), catalog.accelerators)
     return near or tuple(catalog.accelerators)[:3]
-
-
-def _facts(said: Said) -> HostFacts:
-    cards = tuple(cards_of(said))
-    vendors: dict[str, tuple[Accelerator, ...] | Unknown] = {"nvidia": ()}
-    for card in cards:
-        vendors[card.vendor] = tuple(other for other in cards if other.vendor == card.vendor)
-    return HostFacts(
-        host=Host(_name(said), "Linux", "not stated", _processor(said), None, None, None),
-        cpu=_cpu(said),
-        numa=_numa(said),
-        memory=made_of(_memory(said), said.dimms, said.sockets or 1),
-        limits=Limits(None, None, None, None, None, None),
-        disks=(),
-        filesystems=(Filesystem("/", "disk", "ext4", _disk(said), _disk(said), None, read_only=False),),
-        network=(),
-        rdma=(),
-        pci=(),
-        accelerators=vendors,
-        software=_software(),
-        sources=dict.fromkeys(("cpu", "memory", "accelerators"), "--hardware"),
-        assumed=tuple(_assumed(said)),
-        nodes=said.nodes or 1,
-    )
-
-
-def _processor(said: Said) -> str:
-    """A card that shares its memory is in one package with processors of its maker's choice."""
-    return "not stated" if any(entry.shares_host_memory for entry, _ in said.cards) else "x86_64"
-
-
-def _name(said: Said) -> str:
-    return f"described machine (one of {said.nodes} alike)" if (said.nodes or 1) > 1 else "described machine"
-
-
-def cards_of(said: Said) -> Iterator[Accelerator]:
-    index = 0
-    total = sum(count for _, count in said.cards)
-    for entry, count in said.cards:
-        for _ in range(count):
-            yield _card(entry, index, tuple(_links(said, index, total)))
-            index += 1
-
-
-def _links(said: Said, index: int, total: int) -> Iterator[Link]:
-    for other in range(total):
-        if other != index:
-            kind, hops = ("nvlink", "NV") if said.nvlink else ("pcie", "PHB")
-            yield Link(other, kind, hops, None, None)
-
-
-def _card(entry: AcceleratorEntry, index: int, links: tuple[Link, ...]) -> Accelerator:
-    memory: int | Unknown = entry.memory_bytes or NOT_STATED
-    free: int | Unknown = entry.usable_bytes or memory
-    if entry.shares_host_memory:
-        memory = free = Unknown(f"{entry.name} shares the host's memory")
-    return Accelerator(
-        vendor=entry.vendor, name=entry.name, uuid=f"described-{index}", index=index,
-        memory_bytes=memory, free_bytes=free, compute_capability=entry.compute_capability,
-        numa_node=None, pci="", links=links, processes=(), pcie_generation=None, pcie_width=None,
-        pcie_max_generation=None, pcie_max_width=None, ecc=None, ecc_errors=None, row_remap=None,
-        mig=None, persistence=None, problem=None, shares_host_memory=entry.shares_host_memory,
-    )  # fmt: skip
-
-
-def _cpu(said: Said) -> Cpu:
-    cores = said.cores or (said.threads or 0) or ENOUGH_CORES * (said.sockets or 1)
-    threads = max(said.threads or cores, cores)
-    online = f"0-{threads - 1}"
-    return Cpu("not stated", "not stated", said.sockets or 1, cores, threads, online, "", online, (), {}, None)
-
-
-def _numa(said: Said) -> tuple[NumaNode, ...]:
-    """One node for each socket, as most servers are set up."""
-    sockets, cpu = said.sockets or 1, _cpu(said)
-    share = max(1, cpu.threads // sockets)
-    memory = memory_of(said) // sockets
-    return tuple(
-        NumaNode(node, f"{node * share}-{(node + 1) * share - 1}", memory, None,
-                 tuple(10 if node == other else 21 for other in range(sockets)))
-        for node in range(sockets)
-    )  # fmt: skip
-
-
-def free_of(total: int) -> int:
-    """Of a host that runs nothing else."""
-    return max(int(total * HOST_FREE), total - HOST_USED)
-
-
-def memory_of(said: Said) -> int:
-    if said.memory_bytes is not None:
-        return said.memory_bytes
-    shared = [entry.usable_bytes for entry, _ in said.cards if entry.shares_host_memory and entry.usable_bytes]
-    if shared:
-        return shared[0]
-    cards = sum((entry.memory_bytes or 0) * count for entry, count in said.cards)
-    return max(ENOUGH_MEMORY, 2 * cards)
-
-
-def _memory(said: Said) -> Memory:
-    return Memory(memory_of(said), free_of(memory_of(said)), 0, (), None, NOT_STATED, None)
-
-
-def _disk(said: Said) -> int:
-    return said.disk_bytes or ENOUGH_DISK
-
-
-def _software() -> Software:
-    return Software(
-        runtime=Runtime("python3", "3.11", "xllamacpp", ("cpu",)), nvidia_driver=NOT_STATED, cuda=NOT_STATED,
-        docker=NOT_STATED, container_toolkit=NOT_STATED, kubernetes=NOT_STATED, systemd=NOT_STATED,
-        systemd_user=False, secure_boot=NOT_STATED, clock_unix=NOT_STATED, clock_synchronised=NOT_STATED,
-    )  # fmt: skip
-
-
-def _assumed(said: Said) -> Iterator[str]:
-    if said.sockets is None:
-        yield "cpu.sockets"
-    if said.cores is None and said.threads is None:
-        yield "cpu.cores"
-    if said.memory_bytes is None:
-        yield "memory.total_bytes"
-    if said.disk_bytes is None:
-        yield "filesystems"
-    if sum(count for _, count in said.cards) > 1 and said.nvlink is None:
-        yield "accelerators.links"
-    if (said.nodes or 1) > 1:
-        yield "network"
-    yield "software.runtime"

@@ -4,8 +4,9 @@ from provisioner.catalog import Catalog
 from provisioner.errors import BadInput
 from provisioner.model.facts import Accelerator, HostFacts, Limits, Link, Memory, Unknown
 from provisioner.model.record import replace
+from provisioner.planning.asked.described import Said, cards_of, free_of, memory_of
 from provisioner.planning.asked.dimms import Dimms, made_of
-from provisioner.planning.asked.shorthand import Said, cards_of, free_of, hear, memory_of
+from provisioner.planning.asked.shorthand import hear
 
 WITHOUT = ("without ", "-")
 """The word can be written without a thought; a shell's options begin with the sign."""

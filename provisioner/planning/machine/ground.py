@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from provisioner.model.facts import DARWIN, Accelerator, Host, HostFacts, Limits, Memory, Unknown
+from provisioner.model.facts import SYSTEM_NAMES, Accelerator, Host, HostFacts, Limits, Memory, Unknown
 from provisioner.model.plan import Finding
 from provisioner.model.plugins import Vendor
 from provisioner.model.record import dataclass, replace
@@ -12,8 +12,6 @@ CUDA_WHEEL = "pip install xllamacpp --force-reinstall --index-url https://xorbit
 """The engine's build for NVIDIA cards, as its documentation gives it."""
 
 LINUX = "Linux"
-SYSTEM_NAMES = {DARWIN: "macOS"}
-"""What people call other systems."""
 DEVICE_RESERVE = 256 * MIB
 """Kept free on a device, so that a driver update or a second context does not end in an out-of-memory error."""
 

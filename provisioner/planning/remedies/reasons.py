@@ -1,12 +1,11 @@
 """Why the plan is as it is, in words: what was chosen, because of what, and what was passed over."""
 
 from provisioner.model.catalog import CHAT
-from provisioner.model.facts import Unknown
+from provisioner.model.facts import SYSTEM_NAMES, Unknown
 from provisioner.model.plan import Decision, Finding, Rejected
 from provisioner.model.spec import Spec
 from provisioner.planning.asked.amounts import size
 from provisioner.planning.asked.settings import CONTAINERS, PROCESS, target_of
-from provisioner.planning.machine.ground import SYSTEM_NAMES
 from provisioner.planning.machine.layouts import Layout
 from provisioner.planning.memory.host_part import copies_beside
 from provisioner.planning.memory.pool import has_law

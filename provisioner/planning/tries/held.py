@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from provisioner.errors import BadInput
+from provisioner.model.facts import SYSTEM_NAMES
 from provisioner.model.plugins import Engine
 from provisioner.model.record import replace
 from provisioner.model.spec import Profile, Rung
 from provisioner.planning.asked.settings import PROCESS, Wish
-from provisioner.planning.machine.ground import SYSTEM_NAMES, Ground, survey
+from provisioner.planning.machine.ground import Ground, survey
 from provisioner.planning.memory import sizing
 from provisioner.planning.sources import stock
 from provisioner.planning.sources.stock import Subject

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from provisioner.accelerators.nvidia import parse
 from provisioner.errors import BadInput
-from provisioner.model.facts import Accelerator, Cpu, HostFacts, Memory, Unknown
+from provisioner.model.facts import Accelerator, Cpu, Host, HostFacts, Memory, Unknown
 from provisioner.model.record import replace
 from provisioner.model.spec import Spec
 from provisioner.planning.asked.devices import named
@@ -53,6 +53,17 @@ def test_what_the_memory_is_made_of_is_understood(words: str, memory: int, chann
     found = machine(words).memory
     assert isinstance(found, Memory)
     assert (found.total_bytes, found.channels, found.mega_transfers) == (memory * GIB, channels, transfers)
+
+
+def test_a_machine_with_a_chip_of_apples_is_a_mac() -> None:
+    for text, told in (
+        ("1x M3 Ultra, 512 GiB", ("macOS", "Darwin")),
+        ("1x RTX 4090", ("Linux", "Linux")),
+        ("1x GB10", ("Linux", "Linux")),
+    ):
+        host = machine(text).host
+        assert isinstance(host, Host)
+        assert (host.os, host.system) == told
 
 
 def test_words_that_only_begin_like_it_are_something_else() -> None:
