@@ -98,9 +98,9 @@ CASES = [
     (("detect",), MACHINE | COMPRESSION, 70),
     (("status",), STATE, 50),
     (("history",), STATE, 50),
-    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 121),
-    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 121),
-    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 133),
+    (("plan", "--hardware", HARDWARE, "--target", "process", "--json"), PLAN | LINKS, 122),
+    (("plan", "--hardware", HARDWARE, "--target", "systemd", "--json"), PLAN | LINKS | COMPRESSION | TEMPLATES, 122),
+    (("plan", "--hardware", HARDWARE, "--target", "docker", "--json"), PLAN, 134),
 ]
 
 
