@@ -48,7 +48,9 @@ COMMAND = Command(
     "Nothing is changed, and nothing is downloaded.",
     examples=(
         Example("provision plan --profile standard", "what `up` would do here, and why"),
-        Example('provision plan --hardware "1x RTX 4090, 64 GiB"', "for a machine described in words"),
+        Example(
+            'provision plan --hardware "1x RTX 4090, 64 GiB DDR5-5600, 2 channels"', "for a machine described in words"
+        ),
         Example('provision plan --what-if "+1x RTX 4090"', "what one more card would change"),
         Example("provision plan --compare basic --compare standard", "two profiles side by side"),
         Example(

@@ -13,7 +13,7 @@ from provisioner.planning.asked.described import Said, facts_of
 from provisioner.planning.asked.devices import named, plain
 from provisioner.planning.asked.dimms import heard
 
-EXAMPLE = '`--hardware "2x RTX 4090, 2 sockets, 64 cores, 256 GiB, nvlink=no"`'
+EXAMPLE = '`--hardware "2x RTX 4090, 2 sockets, 64 cores, 256 GiB DDR5-4800, 8 channels per socket, nvlink=no"`'
 
 MOST = {"sockets": 64, "cores": 8192, "threads": 8192, "nodes": 10_000}
 MOST_CARDS = 64
@@ -129,5 +129,5 @@ def _plainest(found: list[AcceleratorEntry], name: str) -> list[AcceleratorEntry
 
 
 def _near(name: str, catalog: Catalog) -> tuple[str, ...]:
-    near = nearest(name.replace(" ", ""), catalog.accelerators)
+    near = nearest(name.replace(" ", ""), (*catalog.accelerators, *UNITS, "channels"))
     return near or tuple(catalog.accelerators)[:3]

@@ -66,6 +66,16 @@ def test_a_machine_with_a_chip_of_apples_is_a_mac() -> None:
         assert (host.os, host.system) == told
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("12 chanels", "channels"), ("64 coers", "cores"), ("2 nods", "nodes"), ("1x RTX 4091", "rtx4090")],
+)
+def test_a_slip_of_the_hand_is_offered_the_nearest_word(words: str, meant: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        machine(words)
+    assert meant in refused.value.fix
+
+
 def test_words_that_only_begin_like_it_are_something_else() -> None:
     assert heard(Dimms(), "8x h20") == (Dimms(), "8x h20")
     assert heard(Dimms(), "512 gib ram") == (Dimms(), "512 gib ram")
